@@ -1,0 +1,121 @@
+//! Raw attempts of one partition, on a thread of its own: records enter, rows of `raw_calls` leave.
+//!
+//! It reads the log for itself, with a fetch, a position and a duplicate memory of its own, so that
+//! nothing that happens here can delay or endanger the rollups, and its verdict on duplicates is theirs.
+//! Promise: every event of the log is written at least once while the log holds it, in offset order;
+//! rows written twice are one row in the view `calls`. Not promised: that a call is visible here as
+//! soon as it is counted.
+
+use crate::{
+    call_rows::{COLUMNS, CallRows},
+    clickhouse::brief,
+    lane::Assignment,
+    reader::{Reader, Verdict},
+};
+use std::time::{Duration, Instant};
+
+const TICK: Duration = Duration::from_millis(100);
+/// Longest time that a call waits to be written.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// Rows and bytes of one insert.
+const MAX_ROWS: usize = 50_000;
+const MAX_BYTES: usize = 32 << 20;
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Writes a partition's attempts until told to stop.
+pub(crate) fn write(assignment: Assignment) {
+    while !assignment.is_over() {
+        if let Some(reader) = begin(&assignment) {
+            follow(&assignment, reader);
+        }
+        pause(&assignment, Duration::from_secs(1));
+    }
+}
+
+/// Finds where to go on and starts to read there; `None` when something is away.
+fn begin(assignment: &Assignment) -> Option<Reader> {
+    let (lane, partition) = (&assignment.lane, assignment.partition);
+    let position = match lane.runtime.block_on(lane.store.calls_position(assignment.owner())) {
+        Ok(position) => position,
+        Err(error) => {
+            tracing::warn!(partition, error = %brief(&error), "position of raw calls not readable");
+            return None;
+        }
+    };
+    let (low, high) = match lane.fetcher.bounds(partition) {
+        Ok(bounds) => bounds,
+        Err(error) => {
+            tracing::warn!(partition, %error, "bounds of the log not readable");
+            return None;
+        }
+    };
+    let from = position.unwrap_or(low).clamp(low, high);
+    if let Some(position) = position.filter(|position| *position != from) {
+        tracing::error!(
+            partition,
+            position,
+            from,
+            "the log does not hold all raw calls that were not written yet"
+        );
+        lane.metrics.calls_skipped.inc_by((from - position).max(0) as u64);
+    }
+    let horizon = lane.config.duplicate_horizon;
+    let remember_from = low.max(from - i64::from(horizon));
+    Reader::start(&lane.fetcher, &lane.schemas, partition, remember_from, from, horizon)
+        .inspect_err(|error| tracing::warn!(partition, %error, "cannot read the log yet"))
+        .ok()
+}
+
+/// Reads and writes until told to stop or until the log is lost.
+fn follow(assignment: &Assignment, mut reader: Reader) {
+    let mut rows = CallRows::default();
+    let mut began: Option<Instant> = None;
+    let mut next = 0;
+    while !assignment.is_over() {
+        let read = reader.read(TICK, |record, verdict| {
+            if let Verdict::Event { fields, facts, duplicate } = verdict {
+                rows.push(assignment.owner(), record, fields, facts, duplicate);
+            }
+            next = record.offset + 1;
+            began.get_or_insert_with(Instant::now);
+        });
+        if let Err(error) = read {
+            tracing::warn!(partition = assignment.partition, %error, "reading raw calls failed");
+            return;
+        }
+        let full = rows.len() >= MAX_ROWS || rows.bytes() >= MAX_BYTES;
+        if full || began.is_some_and(|began| began.elapsed() >= FLUSH_AFTER) {
+            store(assignment, &mut rows, next);
+            began = None;
+        }
+    }
+}
+
+/// Writes the rows, again and again until ClickHouse has them.
+fn store(assignment: &Assignment, rows: &mut CallRows, next: i64) {
+    let (lane, written) = (&assignment.lane, rows.len() as u64);
+    let block = rows.take_block();
+    let mut wait = Duration::from_millis(100);
+    while !assignment.is_over() {
+        let insert = lane.store.insert_calls(assignment.owner(), COLUMNS, block.clone(), next);
+        match lane.runtime.block_on(insert) {
+            Ok(()) => {
+                lane.metrics.calls_rows.inc_by(written);
+                return;
+            }
+            Err(error) => {
+                lane.metrics.calls_failures.inc();
+                tracing::warn!(partition = assignment.partition, error = %brief(&error), "raw calls not written yet");
+            }
+        }
+        pause(assignment, wait);
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+fn pause(assignment: &Assignment, wait: Duration) {
+    let until = Instant::now() + wait;
+    while !assignment.is_over() && Instant::now() < until {
+        std::thread::sleep(TICK.min(wait));
+    }
+}

@@ -1,0 +1,195 @@
+//! ClickHouse: blocks and questions enter, answers leave.
+//!
+//! Promise: an insert of deltas is one block under the compare-and-set and the mutex of its
+//! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
+//! insert did not land.
+
+use crate::{
+    progress::Progress,
+    recovery::Answer,
+    rows::{COLUMNS, Owner, STRUCTURE},
+};
+use callmeter_schemas::config::ClickHouseConfig;
+use clickhouse::{Client, error::Error};
+use std::time::Duration;
+
+/// Longest time for a question; markers are read by a primary-key prefix.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
+const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
+    WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+
+/// Access to the tables.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    insert_timeout: Duration,
+}
+
+impl Store {
+    /// Access with the settings of the configuration; nothing is contacted yet.
+    pub fn new(config: &ClickHouseConfig, insert_timeout: Duration) -> Self {
+        let client = Client::default()
+            .with_url(&config.url)
+            .with_database(&config.database)
+            .with_user(&config.user)
+            .with_password(config.password.reveal());
+        Self { client, insert_timeout }
+    }
+
+    /// The next offset to count.
+    pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
+        let marker: i64 = self.ask(self.client.query(MARKER), owner).await?;
+        Ok((marker >= 0).then_some(marker))
+    }
+
+    async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
+        let query = query.param("src", owner.src).param("part", owner.part);
+        tokio::time::timeout(QUESTION_TIMEOUT, query.fetch_one()).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Inserts the block of a batch that begins at `first`.
+    pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Vec<u8>) -> Answer {
+        let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
+        self.guarded(owner, &check, block).await
+    }
+
+    /// Inserts the block of a genesis, unless the partition has a marker.
+    pub async fn genesis(&self, owner: Owner<'_>, block: Vec<u8>) -> Answer {
+        let check = format!("throwIf(({MARKER}) != -1, 'FENCED') = 0");
+        self.guarded(owner, &check, block).await
+    }
+
+    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Vec<u8>) -> Answer {
+        let sql = format!(
+            "INSERT INTO deltas ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native"
+        );
+        let seconds = self.insert_timeout.as_secs().max(1).to_string();
+        let settings = [
+            ("query_id", mutex(owner)),
+            ("replace_running_query", "0".into()),
+            ("param_src", owner.src.to_owned()),
+            ("param_part", owner.part.to_string()),
+            ("async_insert", "0".into()),
+            ("insert_deduplicate", "0".into()),
+            ("max_insert_threads", "1".into()),
+            ("max_threads", "1".into()),
+            ("max_partitions_per_insert_block", "1".into()),
+            ("min_insert_block_size_rows", "1048449".into()),
+            ("min_insert_block_size_bytes", "0".into()),
+            ("max_execution_time", seconds),
+        ];
+        match self.send(&sql, &settings, block).await {
+            Ok(()) => Answer::Inserted,
+            Err(error) => {
+                let answer = answer_of(&error);
+                if answer == Answer::Unknown {
+                    tracing::warn!(partition = owner.part, error = %brief(&error), "insert without a clear answer");
+                }
+                answer
+            }
+        }
+    }
+
+    async fn send(&self, sql: &str, settings: &[(&str, String)], block: Vec<u8>) -> Result<(), Error> {
+        let client = settings
+            .iter()
+            .fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
+        let bound = Some(self.insert_timeout + Duration::from_secs(5));
+        let mut insert = client.insert_formatted_with(sql).with_timeouts(bound, bound);
+        insert.send(block.into()).await?;
+        insert.end().await
+    }
+
+    /// Kills the partition's running insert and waits until it is gone.
+    pub async fn kill(&self, owner: Owner<'_>) -> Result<(), Error> {
+        let query =
+            self.client.query("KILL QUERY WHERE query_id = {id:String} SYNC").param("id", mutex(owner));
+        let bound = self.insert_timeout + QUESTION_TIMEOUT;
+        tokio::time::timeout(bound, query.execute()).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Up to where raw calls have been written; `None` when nothing has.
+    pub async fn calls_position(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
+        let query = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM calls_positions \
+            WHERE source = {src:String} AND partition = {part:Int32}";
+        let position = self.ask(self.client.query(query), owner).await?;
+        Ok((position >= 0).then_some(position))
+    }
+
+    /// Writes raw calls, then their position. Safe to repeat.
+    pub async fn insert_calls(
+        &self,
+        owner: Owner<'_>,
+        columns: &str,
+        block: Vec<u8>,
+        next: i64,
+    ) -> Result<(), Error> {
+        // A batch may hold any months: direct producers choose their own times.
+        let settings =
+            [("async_insert", "0".to_owned()), ("max_partitions_per_insert_block", "0".to_owned())];
+        self.send(&format!("INSERT INTO raw_calls ({columns}) FORMAT Native"), &settings, block).await?;
+        let position = self.client.query(
+            "INSERT INTO calls_positions SETTINGS async_insert = 0 VALUES ({src:String}, {part:Int32}, {next:Int64})",
+        );
+        let position = position.param("src", owner.src).param("part", owner.part).param("next", next);
+        tokio::time::timeout(QUESTION_TIMEOUT, position.execute()).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Publishes how far each partition has been counted, for the alerter and for people.
+    pub async fn publish(&self, topic: &str, progress: &[Progress]) -> Result<(), Error> {
+        let rows: Vec<String> = progress
+            .iter()
+            .map(|row| {
+                let Progress { partition, counted_up_to_ms, lag_records, observed_ms } = row;
+                format!(
+                    "({{topic:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
+                     fromUnixTimestamp64Milli({observed_ms}))"
+                )
+            })
+            .collect();
+        let sql =
+            format!("INSERT INTO partition_progress SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
+        let query = self.client.query(&sql).param("topic", topic);
+        tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
+    }
+}
+
+/// The id under which at most one insert of a partition can run.
+fn mutex(owner: Owner<'_>) -> String {
+    format!("{}/{}", owner.src, owner.part)
+}
+
+/// The meaning of an error: the codes are ClickHouse's.
+fn answer_of(error: &Error) -> Answer {
+    let Error::BadResponse(text) = error else { return Answer::Unknown };
+    match text.trim_start().strip_prefix("Code: ").and_then(|rest| rest.split('.').next()) {
+        Some("395") if text.contains("FENCED") => Answer::Fenced,
+        Some("216") => Answer::AlreadyRunning,
+        _ => Answer::Unknown,
+    }
+}
+
+/// An error's text without the megabytes that a server may append.
+pub(crate) fn brief(error: &Error) -> String {
+    error.to_string().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_clear_answers_are_believed() {
+        let answer = |text: &str| answer_of(&Error::BadResponse(text.into()));
+        assert_eq!(answer("Code: 395. DB::Exception: FENCED: while executing …"), Answer::Fenced);
+        assert_eq!(
+            answer("Code: 216. DB::Exception: Query with id = x/0 is already running."),
+            Answer::AlreadyRunning
+        );
+        assert_eq!(answer("Code: 252. DB::Exception: Too many parts"), Answer::Unknown);
+        assert_eq!(answer("<html>502 Bad Gateway</html>"), Answer::Unknown);
+        assert_eq!(answer_of(&Error::TimedOut), Answer::Unknown);
+    }
+}

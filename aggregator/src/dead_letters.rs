@@ -1,0 +1,64 @@
+//! Dead letters: poison of a sealed batch enters, acknowledged records in the dead-letter topic leave.
+//!
+//! Promise: success means that the broker acknowledged every letter with `acks=all`. A batch whose
+//! insert is tried again may write its letters again, under the same keys.
+
+use crate::fold::Poison;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use callmeter_schemas::{DeadLetter, config::KafkaConfig, topics};
+use rdkafka::{
+    ClientConfig,
+    error::KafkaError,
+    producer::{FutureProducer, FutureRecord},
+};
+use std::time::Duration;
+
+/// Writes dead letters.
+#[derive(Clone)]
+pub(crate) struct DeadLetters(FutureProducer);
+
+impl DeadLetters {
+    /// A writer with the settings of the configuration; nothing is contacted yet.
+    pub(crate) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &kafka.brokers)
+            .set("client.id", "callmeter-aggregator")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "10000")
+            .set("queue.buffering.max.kbytes", "65536");
+        for (name, value) in &kafka.client {
+            config.set(name, value);
+        }
+        config.create().map(Self)
+    }
+
+    /// Writes letters and waits until all are acknowledged.
+    pub(crate) async fn write(&self, letters: &[DeadLetter]) -> Result<(), KafkaError> {
+        let mut sent = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let value =
+                serde_json::to_vec(letter).map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+            let key = letter.record_key();
+            sent.push(async move {
+                let record = FutureRecord::to(topics::DEAD_LETTERS).key(&key).payload(&value);
+                self.0.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)
+            });
+        }
+        futures_util::future::try_join_all(sent).await.map(drop)
+    }
+}
+
+/// The letter of one poisonous record.
+pub(crate) fn letter(source: &str, partition: i32, poison: Poison) -> DeadLetter {
+    DeadLetter {
+        source: source.to_owned(),
+        partition,
+        offset: poison.offset,
+        appended_ms: poison.appended_ms,
+        reason: poison.reason,
+        detail: poison.detail,
+        key: poison.key.map(|key| STANDARD.encode(key)),
+        value: STANDARD.encode(poison.value),
+    }
+}

@@ -1,0 +1,238 @@
+//! Batch fetch from Kafka: partition and offset enter, borrowed records leave.
+//!
+//! The only unsafe code of the crate: `rd_kafka_consume_batch_queue`, which the rdkafka crate does not
+//! offer and which costs half of its one-message calls, on librdkafka's simple consumer, which begins at
+//! the offset that it is told and belongs to no group. Promise: records of one [`Tap`] come in offset
+//! order; a record's bytes are borrowed only while librdkafka's message lives.
+#![allow(unsafe_code, reason = "the batch calls of librdkafka exist in C only")]
+
+use callmeter_schemas::config::KafkaConfig;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+use rdkafka_sys as sys;
+use std::{
+    ffi::{CStr, CString},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Messages taken by one call; enough to make the call's own cost vanish.
+const BATCH: usize = 1024;
+
+/// One record, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Kafka offset.
+    pub offset: i64,
+    /// The broker's append time, ms since 1970 UTC.
+    pub appended_ms: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; empty when it has none.
+    pub value: &'a [u8],
+}
+
+/// Why fetching failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The offset is not, or no longer, in the log.
+    #[error("the log does not hold the next offset")]
+    OutOfRange,
+    /// librdkafka could not start.
+    #[error("cannot fetch partition {0}: librdkafka says {1}")]
+    Start(i32, String),
+    /// The client could not be made, or a question was not answered.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The topic's name has a zero byte.
+    #[error("the topic's name is not valid")]
+    Name(#[from] std::ffi::NulError),
+}
+
+/// A client that fetches partitions of one topic. Each partition may have one [`Tap`] at a time.
+pub struct Fetcher {
+    // Dropped before the client: librdkafka wants its topic handles gone first.
+    topic: Topic,
+    consumer: BaseConsumer,
+    name: String,
+}
+
+struct Topic(*mut sys::rd_kafka_topic_t);
+
+// SAFETY: librdkafka's topic handles are reference-counted and may be used from any thread.
+unsafe impl Send for Topic {}
+// SAFETY: as above; every function used on it takes librdkafka's own locks.
+unsafe impl Sync for Topic {}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: the handle was made by rd_kafka_topic_new and is destroyed once.
+        unsafe { sys::rd_kafka_topic_destroy(self.0) };
+    }
+}
+
+impl Fetcher {
+    /// A client for one topic. `ahead_bytes` bounds what is fetched ahead, per partition.
+    pub fn new(kafka: &KafkaConfig, topic: &str, ahead_bytes: u64) -> Result<Arc<Self>, FetchError> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &kafka.brokers)
+            .set("client.id", "callmeter-aggregator")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "100")
+            // Without this an idle fetcher that filled its queue once stalls for a second.
+            .set("fetch.queue.backoff.ms", "10")
+            .set("queued.max.messages.kbytes", (ahead_bytes / 1024).max(64).to_string())
+            .set("queued.min.messages", "1000000")
+            .set("max.partition.fetch.bytes", "1048576")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("topic.metadata.refresh.interval.ms", "10000");
+        for (name, value) in &kafka.client {
+            config.set(name, value);
+        }
+        let consumer: BaseConsumer = config.create()?;
+        let c_name = CString::new(topic)?;
+        // SAFETY: the client lives, the name ends with zero, and a null configuration means the default.
+        let handle = unsafe {
+            sys::rd_kafka_topic_new(consumer.client().native_ptr(), c_name.as_ptr(), std::ptr::null_mut())
+        };
+        if handle.is_null() {
+            return Err(FetchError::Start(-1, last_error()));
+        }
+        Ok(Arc::new(Self { topic: Topic(handle), consumer, name: topic.to_owned() }))
+    }
+
+    /// First offset and end of a partition's log, asked from the broker.
+    pub fn bounds(&self, partition: i32) -> Result<(i64, i64), FetchError> {
+        Ok(self.consumer.fetch_watermarks(&self.name, partition, Duration::from_secs(5))?)
+    }
+
+    /// The id of the Kafka cluster; `None` when no broker answers in time.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.consumer.client().fetch_cluster_id(Duration::from_secs(5))
+    }
+
+    /// The client, for questions that the rdkafka crate does not ask.
+    pub(crate) fn native(&self) -> *mut sys::rd_kafka_t {
+        self.consumer.client().native_ptr()
+    }
+
+    /// Starts to fetch a partition at an offset.
+    pub fn tap(self: &Arc<Self>, partition: i32, offset: i64) -> Result<Tap, FetchError> {
+        // SAFETY: the client lives at least as long as the tap, which holds it.
+        let queue = unsafe { sys::rd_kafka_queue_new(self.native()) };
+        // SAFETY: topic and queue belong to the same living client.
+        let failed = unsafe { sys::rd_kafka_consume_start_queue(self.topic.0, partition, offset, queue) };
+        if failed != 0 {
+            let problem = last_error();
+            // SAFETY: nothing else knows the queue.
+            unsafe { sys::rd_kafka_queue_destroy(queue) };
+            return Err(FetchError::Start(partition, problem));
+        }
+        let messages = vec![std::ptr::null_mut(); BATCH];
+        Ok(Tap { fetcher: Arc::clone(self), partition, queue, messages, next: offset })
+    }
+}
+
+fn last_error() -> String {
+    // SAFETY: rd_kafka_last_error reads a thread-local, rd_kafka_err2str returns a static text.
+    unsafe { CStr::from_ptr(sys::rd_kafka_err2str(sys::rd_kafka_last_error())) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// A running fetch of one partition; dropping it stops the fetch.
+pub struct Tap {
+    fetcher: Arc<Fetcher>,
+    partition: i32,
+    queue: *mut sys::rd_kafka_queue_t,
+    messages: Vec<*mut sys::rd_kafka_message_t>,
+    next: i64,
+}
+
+// SAFETY: a librdkafka queue may be used from any thread; the message buffer is empty between calls.
+unsafe impl Send for Tap {}
+
+impl Tap {
+    /// Hands over what has arrived, waiting at most `timeout` for the first record.
+    pub fn take(&mut self, timeout: Duration, mut each: impl FnMut(Record<'_>)) -> Result<(), FetchError> {
+        let wait_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue lives, and the buffer has room for as many pointers as are asked for.
+        let taken = unsafe {
+            sys::rd_kafka_consume_batch_queue(
+                self.queue,
+                wait_ms,
+                self.messages.as_mut_ptr(),
+                self.messages.len(),
+            )
+        };
+        let mut result = Ok(());
+        for at in 0..usize::try_from(taken).unwrap_or(0) {
+            let message = self.messages[at];
+            // SAFETY: librdkafka handed the message to us, and it lives until it is destroyed below.
+            result = result.and(unsafe { self.hand_over(message, &mut each) });
+            // SAFETY: the message is ours and no borrow of it is left.
+            unsafe { sys::rd_kafka_message_destroy(message) };
+        }
+        result
+    }
+
+    /// # Safety
+    /// The message must be alive.
+    unsafe fn hand_over(
+        &mut self,
+        message: *mut sys::rd_kafka_message_t,
+        each: &mut impl FnMut(Record<'_>),
+    ) -> Result<(), FetchError> {
+        // SAFETY: the caller says that the message is alive.
+        let raw = unsafe { &*message };
+        use sys::rd_kafka_resp_err_t as code;
+        match raw.err {
+            code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET | code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE => {
+                return Err(FetchError::OutOfRange);
+            }
+            // Everything else is a broker away or a topic not yet known, which librdkafka retries.
+            _ => {
+                tracing::debug!(partition = self.partition, code = ?raw.err, "fetch is interrupted");
+                return Ok(());
+            }
+        }
+        // A record below the next one was fetched before a fetch was started again.
+        if raw.offset < self.next {
+            return Ok(());
+        }
+        self.next = raw.offset + 1;
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is alive.
+        let appended_ms = unsafe { sys::rd_kafka_message_timestamp(message, &mut kind) }.max(0);
+        // SAFETY: librdkafka says how long key and payload are; both live as long as the message.
+        let key = (!raw.key.is_null()).then(|| unsafe { slice(raw.key, raw.key_len) });
+        // SAFETY: as above.
+        let value = if raw.payload.is_null() { &[][..] } else { unsafe { slice(raw.payload, raw.len) } };
+        each(Record { offset: raw.offset, appended_ms, key, value });
+        Ok(())
+    }
+}
+
+/// # Safety
+/// `start` must point to `length` bytes that live as long as the result is used.
+unsafe fn slice<'a>(start: *mut std::ffi::c_void, length: usize) -> &'a [u8] {
+    // SAFETY: the caller says so.
+    unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        // SAFETY: the fetch was started on this topic and partition; the queue is destroyed once.
+        unsafe {
+            sys::rd_kafka_consume_stop(self.fetcher.topic.0, self.partition);
+            sys::rd_kafka_queue_destroy(self.queue);
+        }
+    }
+}

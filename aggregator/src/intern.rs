@@ -1,0 +1,83 @@
+//! Series: the dimensions of a key enter as texts, a small number leaves.
+//!
+//! Promise: the same texts always have the same number until [`Interner::clear`]; two different
+//! series never share one. Memory is bounded by its owner, who clears it when [`Interner::bytes`]
+//! passes a bound, between two batches.
+
+use crate::{dedup::hash64, facts::Facts};
+use hashbrown::HashTable;
+
+/// Dimensions of a series, in the order of the rollup's key.
+pub const DIMENSIONS: usize = 7;
+
+#[derive(Debug)]
+struct Series {
+    hash: u64,
+    /// Where its texts begin in the arena, and where each of them ends.
+    start: usize,
+    ends: [u16; DIMENSIONS],
+}
+
+/// The series of one partition.
+#[derive(Debug, Default)]
+pub struct Interner {
+    arena: Vec<u8>,
+    series: Vec<Series>,
+    table: HashTable<u32>,
+    scratch: Vec<u8>,
+}
+
+impl Interner {
+    /// The number of the series that an event belongs to.
+    pub fn number(&mut self, facts: &Facts<'_>) -> u32 {
+        let texts = [
+            facts.workspace,
+            facts.customer,
+            facts.integration,
+            facts.endpoint,
+            facts.tier,
+            facts.environment,
+            facts.currency,
+        ];
+        self.scratch.clear();
+        let mut ends = [0; DIMENSIONS];
+        for (text, end) in texts.iter().zip(&mut ends) {
+            self.scratch.extend_from_slice(text.as_bytes());
+            *end = self.scratch.len() as u16;
+        }
+        let hash = hash64(&self.scratch);
+        let (arena, series, scratch) = (&self.arena, &self.series, &self.scratch);
+        let same = |number: &u32| {
+            let known = &series[*number as usize];
+            known.hash == hash
+                && known.ends == ends
+                && arena[known.start..known.start + scratch.len()] == scratch[..]
+        };
+        if let Some(number) = self.table.find(hash, same) {
+            return *number;
+        }
+        let number = self.series.len() as u32;
+        self.series.push(Series { hash, start: self.arena.len(), ends });
+        self.arena.extend_from_slice(&self.scratch);
+        let series = &self.series;
+        self.table.insert_unique(hash, number, |number| series[*number as usize].hash);
+        number
+    }
+
+    /// One dimension of a series; 0 is the workspace, 6 the currency.
+    pub fn text(&self, number: u32, dimension: usize) -> &[u8] {
+        let series = &self.series[number as usize];
+        let begin = if dimension == 0 { 0 } else { series.ends[dimension - 1] as usize };
+        &self.arena[series.start + begin..series.start + series.ends[dimension] as usize]
+    }
+
+    /// Bytes held, near enough for a bound.
+    pub fn bytes(&self) -> usize {
+        self.arena.len() + self.series.len() * (size_of::<Series>() + 6)
+    }
+
+    /// Forgets every series; numbers given out before mean nothing afterwards.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

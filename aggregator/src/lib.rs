@@ -1,0 +1,40 @@
+//! The aggregator: call events enter from Kafka, exact rollups leave into ClickHouse.
+//!
+//! The path of a record: [`group`] says that its partition is ours, [`fetch`] takes it from the log,
+//! [`schema`] finds how to read it and [`plan`] reads it, [`facts`] checks it, [`dedup`] knows whether it
+//! came before, [`fold`] adds it to its key's window, [`rows`] makes the one block that stores the batch with
+//! its marker, [`clickhouse`] inserts that block, and [`recovery`] decides what every answer means. [`pipeline`]
+//! tells it in one place. Beside it, [`calls`] writes every attempt on a lane of its own.
+//!
+//! Promise: each record is counted, found duplicate or dead-lettered exactly once, whatever dies. Not
+//! promised: order of visibility between partitions.
+
+pub mod config;
+pub mod metrics;
+pub mod pipeline;
+
+pub mod dedup;
+pub mod facts;
+pub mod fold;
+pub mod intern;
+pub mod native;
+pub mod plan;
+pub mod recovery;
+pub mod rows;
+pub mod schema;
+
+mod call_rows;
+mod calls;
+pub mod clickhouse;
+mod dead_letters;
+pub mod fetch;
+pub mod group;
+mod identity;
+mod lane;
+mod progress;
+mod reader;
+mod worker;
+
+pub use config::AggregatorConfig;
+pub use metrics::AggregatorMetrics;
+pub use pipeline::{AggregatorError, run};

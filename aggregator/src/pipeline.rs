@@ -1,0 +1,248 @@
+//! The aggregator's story: the group says which partitions are ours; each is counted, and its attempts
+//! are written, by a worker of its own; how far they are is published.
+//!
+//! join → identify the log → for each partition: read the marker → fetch → judge → fold → seal → store with
+//! the marker → advance. What enters is the calls topic, what leaves is rows in ClickHouse and dead letters
+//! in Kafka. Promise: when this returns, every worker has ended; what was not stored will be counted again from the
+//! marker by whoever comes next.
+
+use crate::{
+    calls,
+    clickhouse::{Store, brief},
+    config::{AggregatorConfig, std_duration},
+    dead_letters::DeadLetters,
+    fetch::{FetchError, Fetcher},
+    group::{Change, Member, Membership},
+    identity,
+    lane::{Lane, Worker},
+    metrics::{AggregatorMetrics, PartitionLabel},
+    progress::{self, Board, Progress},
+    schema::{SchemaError, Schemas},
+    worker,
+};
+use callmeter_schemas::{
+    config::{ClickHouseConfig, KafkaConfig},
+    topics,
+};
+use rdkafka::error::KafkaError;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// How often progress is published.
+const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// How long to wait before asking an absent Kafka again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why the aggregator cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AggregatorError {
+    /// A Kafka client could not be made.
+    #[error("kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    /// The fetching client could not be made.
+    #[error("kafka: {0}")]
+    Fetch(#[from] FetchError),
+    /// A configured schema cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A schema file cannot be read.
+    #[error("kafka.schemas: cannot read {file}: {problem}")]
+    SchemaFile {
+        /// The file.
+        file: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A worker's thread could not start, or ended by itself.
+    #[error("partition {0}: its worker ended: {1}")]
+    Worker(i32, String),
+}
+
+/// Counts until `shutdown` is done.
+pub async fn run(
+    config: AggregatorConfig,
+    kafka: KafkaConfig,
+    clickhouse: ClickHouseConfig,
+    metrics: AggregatorMetrics,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), AggregatorError> {
+    let (changes_in, changes) = mpsc::unbounded_channel();
+    let member = Member::join(&kafka, topics::CALLS, &membership(&config), changes_in)?;
+    let rollups = lane(&config, &kafka, &clickhouse, metrics, &member)?;
+    let raw_calls = match config.calls {
+        true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
+        false => None,
+    };
+    let mut crew = Crew { rollups, raw_calls, workers: BTreeMap::new() };
+    let result = tokio::select! {
+        result = crew.follow(changes) => result,
+        () = shutdown => Ok(()),
+    };
+    // Workers block on the runtime, and leaving the group waits for its thread: neither may hold up an async thread.
+    let _ = tokio::task::spawn_blocking(move || {
+        crew.dismiss_all();
+        drop(member);
+    })
+    .await;
+    result
+}
+
+fn membership(config: &AggregatorConfig) -> Membership {
+    Membership {
+        group: config.group.clone(),
+        instance: config.instance.clone(),
+        session_timeout: std_duration(config.session_timeout),
+    }
+}
+
+fn fetcher(config: &AggregatorConfig, kafka: &KafkaConfig) -> Result<Arc<Fetcher>, FetchError> {
+    Fetcher::new(kafka, topics::CALLS, config.fetch_ahead_bytes)
+}
+
+fn lane(
+    config: &AggregatorConfig,
+    kafka: &KafkaConfig,
+    clickhouse: &ClickHouseConfig,
+    metrics: AggregatorMetrics,
+    member: &Member,
+) -> Result<Lane, AggregatorError> {
+    let mut further = BTreeMap::new();
+    for (id, file) in &kafka.schemas {
+        let text = std::fs::read_to_string(file).map_err(|error| AggregatorError::SchemaFile {
+            file: file.clone(),
+            problem: error.to_string(),
+        })?;
+        further.insert(id.clone(), text);
+    }
+    Ok(Lane {
+        config: config.clone(),
+        fetcher: fetcher(config, kafka)?,
+        schemas: Arc::new(Schemas::new(&further)?),
+        store: Store::new(clickhouse, std_duration(config.insert_timeout)),
+        dead_letters: DeadLetters::new(kafka)?,
+        metrics,
+        board: Arc::new(Board::default()),
+        commits: member.commits.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })
+}
+
+/// The workers of this process, by partition.
+struct Crew {
+    rollups: Lane,
+    raw_calls: Option<Lane>,
+    workers: BTreeMap<i32, Vec<Worker>>,
+}
+
+impl Crew {
+    async fn follow(&mut self, mut changes: UnboundedReceiver<Change>) -> Result<(), AggregatorError> {
+        let mut publish = tokio::time::interval(PUBLISH_EVERY);
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(Change::Assigned(partitions)) => self.hire(&partitions).await?,
+                    Some(Change::Revoked(partitions)) => self.dismiss(&partitions),
+                    None => return Ok(()),
+                },
+                _ = publish.tick() => {
+                    self.look_after()?;
+                    self.publish().await;
+                }
+            }
+        }
+    }
+
+    async fn hire(&mut self, partitions: &[i32]) -> Result<(), AggregatorError> {
+        let source = self.identify().await;
+        for &partition in partitions {
+            let failed = |error: std::io::Error| AggregatorError::Worker(partition, error.to_string());
+            let mut workers = vec![
+                Worker::start(&self.rollups, "count", &source, partition, worker::count).map_err(failed)?,
+            ];
+            if let Some(lane) = &self.raw_calls {
+                workers.push(Worker::start(lane, "calls", &source, partition, calls::write).map_err(failed)?);
+            }
+            self.workers.insert(partition, workers);
+        }
+        self.count_assigned();
+        tracing::info!(?partitions, "partitions assigned");
+        Ok(())
+    }
+
+    /// The log's identity, asked for until Kafka answers.
+    async fn identify(&self) -> String {
+        loop {
+            let fetcher = Arc::clone(&self.rollups.fetcher);
+            let asked = tokio::task::spawn_blocking(move || identity::source(&fetcher, topics::CALLS)).await;
+            if let Ok(Some(source)) = asked {
+                return source;
+            }
+            tracing::warn!(topic = topics::CALLS, "kafka does not say what the topic's id is; asking again");
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    fn dismiss(&mut self, partitions: &[i32]) {
+        tracing::info!(?partitions, "partitions revoked");
+        for partition in partitions {
+            let workers = self.workers.remove(partition).unwrap_or_default();
+            workers.iter().for_each(Worker::stop);
+            self.rollups.board.remove(*partition);
+            self.rollups.metrics.lag.remove(&PartitionLabel { partition: *partition });
+            // The partition may come back at once: its fetch must have ended by then.
+            tokio::task::block_in_place(|| workers.into_iter().for_each(Worker::join));
+        }
+        self.count_assigned();
+    }
+
+    fn dismiss_all(&mut self) {
+        self.workers.values().flatten().for_each(Worker::stop);
+        std::mem::take(&mut self.workers).into_values().flatten().for_each(Worker::join);
+    }
+
+    fn count_assigned(&self) {
+        self.rollups.metrics.assigned.set(self.workers.len() as i64);
+    }
+
+    /// A worker never ends by itself: one that did would leave its partition uncounted in silence.
+    fn look_after(&self) -> Result<(), AggregatorError> {
+        match self.workers.iter().find(|(_, workers)| workers.iter().any(Worker::has_failed)) {
+            Some((partition, _)) => Err(AggregatorError::Worker(*partition, "see the log above".into())),
+            None => Ok(()),
+        }
+    }
+
+    async fn publish(&self) {
+        let (fetcher, counted) = (Arc::clone(&self.rollups.fetcher), self.rollups.board.all());
+        let asked = tokio::task::spawn_blocking(move || {
+            let seen = counted.into_iter().filter_map(|(partition, counted)| {
+                let (_, high) = fetcher.bounds(partition).ok()?;
+                Some(progress::of(partition, counted, high, now_ms()))
+            });
+            seen.collect::<Vec<Progress>>()
+        });
+        let Ok(progress) = asked.await else { return };
+        for row in &progress {
+            self.rollups
+                .metrics
+                .lag
+                .get_or_create(&PartitionLabel { partition: row.partition })
+                .set(row.lag_records);
+        }
+        if progress.is_empty() {
+            return;
+        }
+        if let Err(error) = self.rollups.store.publish(topics::CALLS, &progress).await {
+            tracing::warn!(error = %brief(&error), "progress not published");
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one clock of the aggregator; the fold never sees it")]
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

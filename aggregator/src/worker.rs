@@ -1,0 +1,374 @@
+//! The counting of one partition, on a thread of its own: records enter, stored batches leave.
+//!
+//! The thread folds the next batch while the sealed one is being stored; what to do after each answer
+//! is decided by [`crate::recovery`]. Promise: at most one insert is in flight; the batch that
+//! is being filled begins where the sealed one ends; everything is dropped when the partition goes.
+
+use crate::{
+    config::std_duration,
+    dead_letters::letter,
+    fold::{Batch, Poison},
+    intern::Interner,
+    lane::Assignment,
+    metrics::Outcome,
+    progress::Counted,
+    reader::{Reader, Verdict},
+    recovery::{Action, Event, Partition, Range},
+    rows,
+};
+use callmeter_schemas::DeadLetter;
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+
+/// Longest sleep of the thread, so that it notices an answer or its end soon.
+const TICK: Duration = Duration::from_millis(50);
+/// The same while an answer is awaited that the next batch depends on.
+const BUSY_TICK: Duration = Duration::from_millis(10);
+/// Bytes of series after which they are forgotten between two batches.
+const INTERNER_BYTES: usize = 64 << 20;
+
+/// Counts a partition until it is told to stop.
+pub(crate) fn count(assignment: Assignment) {
+    let policy = assignment.lane.config.policy();
+    let (answers_in, answers) = mpsc::channel();
+    let mut worker = Worker {
+        assignment,
+        partition: Partition::new(policy),
+        answers_in,
+        answers,
+        task: None,
+        reading: Reading::Nothing,
+        batch: Batch::new(0),
+        began: None,
+        sealed: None,
+        interner: Interner::default(),
+        poison_run: 0,
+    };
+    let mut event = Event::Assigned;
+    loop {
+        let action = worker.partition.step(event);
+        if !worker.act(action) {
+            return;
+        }
+        event = worker.next_event();
+    }
+}
+
+enum Reading {
+    Nothing,
+    /// To be started, again and again until it succeeds.
+    Wanted {
+        remember_from: i64,
+        count_from: i64,
+    },
+    Running(Box<Reader>),
+}
+
+/// A batch on its way to ClickHouse.
+struct Sealed {
+    range: Range,
+    block: Vec<u8>,
+    letters: Arc<Vec<DeadLetter>>,
+    counted: u64,
+    duplicates: u64,
+    rows: u64,
+    appended_ms: i64,
+}
+
+struct Worker {
+    assignment: Assignment,
+    partition: Partition,
+    answers_in: mpsc::Sender<Event>,
+    answers: mpsc::Receiver<Event>,
+    task: Option<JoinHandle<()>>,
+    reading: Reading,
+    batch: Batch,
+    /// When the batch took its first record; decides only when it is stored, never what.
+    began: Option<Instant>,
+    sealed: Option<Sealed>,
+    interner: Interner,
+    /// Poison in a row.
+    poison_run: u64,
+}
+
+impl Worker {
+    /// Does what the decisions ask for; false when the worker is done.
+    fn act(&mut self, action: Action) -> bool {
+        tracing::trace!(partition = self.assignment.partition, ?action, "next");
+        match action {
+            Action::ReadMarker => self.read_marker(),
+            Action::WriteGenesis(offset) => self.write_genesis(offset),
+            Action::Consume { remember_from, count_from } => self.consume(remember_from, count_from),
+            Action::Insert(range) => self.insert(range),
+            Action::Advance(range) => self.advance(range),
+            Action::Wait(wait) => self.later(async move {
+                tokio::time::sleep(wait).await;
+                Event::Waited
+            }),
+            Action::KillInsert => self.kill_insert(),
+            Action::Stop(reason) => self.stop(&reason.to_string()),
+            Action::Release => {
+                self.cancel();
+                return false;
+            }
+            Action::Idle => {}
+        }
+        true
+    }
+
+    /// Reads and folds until something happens that needs a decision.
+    fn next_event(&mut self) -> Event {
+        loop {
+            if self.assignment.is_over() {
+                return Event::Revoked;
+            }
+            if let Ok(event) = self.answers.try_recv() {
+                return event;
+            }
+            if self.is_due() {
+                return Event::Sealed(self.seal());
+            }
+            if let Some(event) = self.read_on() {
+                return event;
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.is_full(&self.assignment.lane.config.bounds())
+    }
+
+    /// Whether the batch should be stored now: nothing is in flight, and it is old or full.
+    fn is_due(&self) -> bool {
+        let age = std_duration(self.assignment.lane.config.flush_interval);
+        let old = self.began.is_some_and(|began| began.elapsed() >= age);
+        self.sealed.is_none() && matches!(self.reading, Reading::Running(_)) && (old || self.is_full())
+    }
+
+    /// One step of reading; an event when the log itself needs a decision.
+    fn read_on(&mut self) -> Option<Event> {
+        match &self.reading {
+            Reading::Wanted { remember_from, count_from } => {
+                let (remember_from, count_from) = (*remember_from, *count_from);
+                self.start_reading(remember_from, count_from);
+                None
+            }
+            Reading::Running(_) if !self.is_full() => self.fold(),
+            // Nothing to read or no room for it: the answer to what is in flight is all that matters.
+            _ => self.answers.recv_timeout(TICK).ok(),
+        }
+    }
+
+    fn start_reading(&mut self, remember_from: i64, count_from: i64) {
+        let Assignment { lane, partition, .. } = &self.assignment;
+        let horizon = lane.config.duplicate_horizon;
+        match Reader::start(&lane.fetcher, &lane.schemas, *partition, remember_from, count_from, horizon) {
+            Ok(reader) => self.reading = Reading::Running(Box::new(reader)),
+            Err(error) => {
+                tracing::warn!(partition, %error, "cannot read the log yet");
+                std::thread::sleep(TICK * 10);
+            }
+        }
+    }
+
+    fn fold(&mut self) -> Option<Event> {
+        let timeout = self.patience();
+        let Reading::Running(reader) = &mut self.reading else { return None };
+        let window_s = self.assignment.lane.config.window_s();
+        let (batch, interner, poison_run) = (&mut self.batch, &mut self.interner, &mut self.poison_run);
+        let result = reader.read(timeout, |record, verdict| {
+            match verdict {
+                Verdict::Event { facts, duplicate: false, .. } => batch.count(facts, window_s, interner),
+                Verdict::Event { .. } => batch.duplicates += 1,
+                Verdict::Poison(reason, detail) => {
+                    *poison_run += 1;
+                    batch.set_aside(Poison {
+                        offset: record.offset,
+                        appended_ms: record.appended_ms,
+                        reason,
+                        detail,
+                        key: record.key.map(<[u8]>::to_vec),
+                        value: record.value.to_vec(),
+                    });
+                    batch.took(record.offset, record.appended_ms);
+                    return;
+                }
+            }
+            *poison_run = 0;
+            batch.took(record.offset, record.appended_ms);
+        });
+        if self.began.is_none() && !self.batch.is_empty() {
+            self.began = Some(Instant::now());
+        }
+        if self.poison_run >= self.assignment.lane.config.poison_flood {
+            return Some(Event::PoisonFlood { from: self.batch.next - self.poison_run as i64 });
+        }
+        let error = result.err()?;
+        tracing::warn!(partition = self.assignment.partition, %error, "reading failed");
+        self.reading = Reading::Nothing;
+        Some(Event::LogLost)
+    }
+
+    /// How long reading may wait for a record.
+    fn patience(&self) -> Duration {
+        if self.sealed.is_some() {
+            return BUSY_TICK;
+        }
+        let age = std_duration(self.assignment.lane.config.flush_interval);
+        self.began.map_or(TICK, |began| age.saturating_sub(began.elapsed()).min(TICK))
+    }
+
+    /// Closes the batch and begins the next one where it ends.
+    fn seal(&mut self) -> Range {
+        let next = Batch::new(self.batch.next);
+        let batch = std::mem::replace(&mut self.batch, next);
+        self.began = None;
+        let range = Range { first: batch.first, next: batch.next };
+        let Assignment { source, partition, .. } = &self.assignment;
+        self.sealed = Some(Sealed {
+            range,
+            block: rows::of_batch(self.assignment.owner(), &batch, &self.interner),
+            counted: batch.counted(),
+            duplicates: batch.duplicates,
+            rows: batch.cells.len() as u64 + 2,
+            appended_ms: batch.appended_ms,
+            letters: Arc::new(
+                batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
+            ),
+        });
+        if self.interner.bytes() > INTERNER_BYTES {
+            self.interner.clear();
+        }
+        range
+    }
+
+    fn insert(&mut self, range: Range) {
+        let Some(sealed) = self.sealed.as_ref().filter(|sealed| sealed.range == range) else { return };
+        let (letters, block) = (Arc::clone(&sealed.letters), sealed.block.clone());
+        let lane = self.assignment.lane.clone();
+        let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
+        self.later(async move {
+            // Poison first: once the batch has landed nobody would look at its records again.
+            if let Err(error) = lane.dead_letters.write(&letters).await {
+                tracing::warn!(partition = part, %error, "dead letters not stored, batch held back");
+                return Event::Answered(crate::recovery::Answer::Unknown);
+            }
+            let began = Instant::now();
+            let answer = lane.store.insert(rows::Owner { src: &source, part }, range.first, block).await;
+            lane.metrics.insert_seconds.observe(began.elapsed().as_secs_f64());
+            lane.metrics.answered(answer);
+            Event::Answered(answer)
+        });
+    }
+
+    fn advance(&mut self, range: Range) {
+        let Some(sealed) = self.sealed.take() else { return };
+        let Assignment { lane, partition, .. } = &self.assignment;
+        lane.metrics.committed(Outcome::counted, sealed.counted);
+        lane.metrics.committed(Outcome::duplicate, sealed.duplicates);
+        lane.metrics.committed(Outcome::dead_lettered, sealed.letters.len() as u64);
+        lane.metrics.rows.inc_by(sealed.rows);
+        lane.board.set(*partition, Counted { marker: range.next, appended_ms: sealed.appended_ms });
+        // The group member is gone only at shutdown, when the lag display no longer matters.
+        let _ = lane.commits.send((*partition, range.next));
+    }
+
+    fn read_marker(&mut self) {
+        let lane = self.assignment.lane.clone();
+        let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
+        self.later(async move {
+            let marker = match lane.store.marker(rows::Owner { src: &source, part }).await {
+                Ok(marker) => marker,
+                Err(error) => {
+                    tracing::warn!(partition = part, error = %crate::clickhouse::brief(&error), "marker not readable");
+                    return Event::Unreadable;
+                }
+            };
+            let fetcher = Arc::clone(&lane.fetcher);
+            match tokio::task::spawn_blocking(move || fetcher.bounds(part)).await {
+                Ok(Ok((low, high))) => Event::MarkerRead { marker, low, high },
+                Ok(Err(error)) => {
+                    tracing::warn!(partition = part, %error, "bounds of the log not readable");
+                    Event::Unreadable
+                }
+                Err(_) => Event::Unreadable,
+            }
+        });
+    }
+
+    fn write_genesis(&mut self, offset: i64) {
+        let lane = self.assignment.lane.clone();
+        let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
+        self.later(async move {
+            let owner = rows::Owner { src: &source, part };
+            let answer = lane.store.genesis(owner, rows::of_genesis(owner, offset)).await;
+            tracing::info!(source, partition = part, offset, ?answer, "first marker of a new log");
+            Event::Answered(answer)
+        });
+    }
+
+    fn kill_insert(&mut self) {
+        let store = self.assignment.lane.store.clone();
+        let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
+        self.later(async move {
+            if let Err(error) = store.kill(rows::Owner { src: &source, part }).await {
+                tracing::warn!(partition = part, error = %crate::clickhouse::brief(&error), "running insert not killed");
+            }
+            Event::Killed
+        });
+    }
+
+    fn consume(&mut self, remember_from: i64, count_from: i64) {
+        tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
+        self.drop_batches(count_from);
+        self.assignment
+            .lane
+            .board
+            .set(self.assignment.partition, Counted { marker: count_from, appended_ms: 0 });
+        self.reading = Reading::Wanted { remember_from, count_from };
+    }
+
+    fn stop(&mut self, reason: &str) {
+        tracing::error!(
+            source = self.assignment.source,
+            partition = self.assignment.partition,
+            reason,
+            "partition stopped: nothing of it is counted until an operator decides"
+        );
+        self.assignment.lane.metrics.stopped.inc();
+        self.cancel();
+        self.drop_batches(self.batch.first);
+    }
+
+    fn drop_batches(&mut self, next: i64) {
+        // The old fetch must have ended before a new one of this partition starts.
+        self.reading = Reading::Nothing;
+        self.batch = Batch::new(next);
+        self.began = None;
+        self.sealed = None;
+        self.poison_run = 0;
+        self.interner.clear();
+    }
+
+    /// Runs one action beside the thread; its event comes back as an answer.
+    fn later(&mut self, action: impl Future<Output = Event> + Send + 'static) {
+        self.cancel();
+        let answers = self.answers_in.clone();
+        self.task = Some(self.assignment.lane.runtime.spawn(async move {
+            let event = action.await;
+            // The worker is gone when its partition is: nobody waits for the answer then.
+            let _ = answers.send(event);
+        }));
+    }
+
+    /// Ends the action that runs, if any, and forgets what it answered.
+    fn cancel(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        (self.answers_in, self.answers) = mpsc::channel();
+    }
+}
