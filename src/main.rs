@@ -1,2 +1,32 @@
-//! Placeholder.
-fn main() {}
+//! The one binary: a command line enters, an exit status leaves: 0 done, 1 failed, 2 wrong usage.
+//!
+//! Data goes to standard output, everything else to standard error. Each command is a module; the
+//! roles live in their own crates.
+
+mod admin;
+mod cli;
+mod commands;
+mod config;
+mod migrate;
+mod roles;
+mod telemetry;
+mod up;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    // ClickHouse's library takes over the whole process, before any thread exists.
+    if args.nth(1).is_some_and(|command| command == callmeter_engines::CLICKHOUSE_CHILD_COMMAND) {
+        callmeter_engines::clickhouse_child_main(args);
+    }
+    let cli = cli::Cli::parse();
+    match commands::dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
+//!
+//! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
+//! again as it was, which changes nothing. Every call ends within [`CALL_TIMEOUT`].
+
+use crate::{
+    dispatch::Notification,
+    progress::Progress,
+    query::{Answer, Group, MAX_GROUPS, Param, Query},
+    rows::{DeliveryRow, GroupRow, OpenRow, ProgressRow, ToldRow, TransitionRow},
+    transition::Transition,
+};
+use callmeter_schemas::config::ClickHouseConfig;
+use clickhouse::{Client, RowOwned, RowWrite};
+use jiff::{SignedDuration, Timestamp};
+use std::{collections::HashMap, future::Future, time::Duration};
+
+/// Longest time that one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest error text that is kept, in bytes: the server may send megabytes.
+const MAX_ERROR_BYTES: usize = 1_000;
+/// Notifications older than this are not taken up after a restart.
+const NOTIFICATIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Transitions asked for in one query.
+const IDS_PER_QUERY: usize = 1_000;
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer; another call would wait in vain.
+    #[error("clickhouse does not answer: {0}")]
+    Unavailable(String),
+    /// It answers, but not to this question.
+    #[error("clickhouse refused a query: {0}")]
+    Refused(String),
+    /// The answer is larger than can be held.
+    #[error("a rule has more than {MAX_GROUPS} groups: narrow its filter or its group_by")]
+    TooManyGroups,
+}
+
+/// What a restart takes up.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// The last transition of every alert that is open or was resolved lately.
+    pub(crate) last: Vec<Transition>,
+    /// What targets were last told, per group key and target.
+    pub(crate) told: Vec<ToldRow>,
+    /// Notifications that were planned and not finished.
+    pub(crate) open: Vec<OpenRow>,
+    /// Every transition that those name.
+    pub(crate) transitions: HashMap<String, Transition>,
+}
+
+/// A connection.
+#[derive(Clone)]
+pub(crate) struct Store(Client);
+
+impl Store {
+    pub(crate) fn new(config: &ClickHouseConfig) -> Self {
+        let client = Client::default()
+            .with_url(&config.url)
+            .with_database(&config.database)
+            .with_user(&config.user)
+            .with_password(config.password.reveal());
+        Self(client)
+    }
+
+    /// How far every partition has been counted.
+    pub(crate) async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let text = "SELECT source, partition, counted_up_to, observed_at FROM partition_progress FINAL";
+        let rows: Vec<ProgressRow> = self.all(self.0.query_raw(text)).await?;
+        Ok(rows.into_iter().map(Progress::from).collect())
+    }
+
+    /// Asks one question.
+    pub(crate) async fn ask(&self, query: &Query, now: Timestamp) -> Result<Answer, StoreError> {
+        let mut question = self.0.query_raw(&query.text());
+        for (name, param) in query.params(now) {
+            question = match param {
+                Param::Seconds(seconds) => question.param(name, seconds),
+                Param::Texts(texts) => question.param(name, texts),
+            };
+        }
+        let rows: Vec<GroupRow> = self.all(question).await?;
+        if rows.len() > MAX_GROUPS {
+            return Err(StoreError::TooManyGroups);
+        }
+        Ok(query.answer(rows.into_iter().map(Group::from).collect()))
+    }
+
+    /// Stores transitions; the same ones again replace themselves.
+    pub(crate) async fn write_transitions(&self, transitions: &[Transition]) -> Result<(), StoreError> {
+        self.insert("alert_transitions", transitions.iter().map(TransitionRow::from).collect()).await
+    }
+
+    /// Stores steps of notifications.
+    pub(crate) async fn write_deliveries(&self, rows: Vec<DeliveryRow>) -> Result<(), StoreError> {
+        self.insert("notifications", rows).await
+    }
+
+    /// Reads what a restart takes up.
+    pub(crate) async fn remember(
+        &self,
+        receiver: &str,
+        resolved_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Remembered, StoreError> {
+        let text = "SELECT * FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, \
+             state, value, threshold, at, starts_at, ends_at FROM alert_transitions \
+             ORDER BY at DESC, state DESC LIMIT 1 BY rule_group, rule, fingerprint) \
+             WHERE state != 'resolved' OR at > fromUnixTimestamp64Milli({since:Int64})";
+        let last = self.all(self.0.query_raw(text).param("since", resolved_since.as_millisecond()));
+        let last: Vec<TransitionRow> = last.await?;
+        let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
+        let told: Vec<ToldRow> = self.all(
+            self.0
+                .query_raw(
+                    "SELECT group_key, target, max(at) AS at, argMax(transition_ids, notifications.at) AS transition_ids \
+                     FROM notifications WHERE receiver = {receiver:String} AND outcome = 'delivered' \
+                     AND notifications.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY group_key, target",
+                )
+                .param("receiver", receiver)
+                .param("since", since),
+        ).await?;
+        let open: Vec<OpenRow> = self.all(
+            self.0
+                .query_raw(
+                    "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
+                     any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
+                     AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
+                     HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt)) != 'gave_up'",
+                )
+                .param("receiver", receiver)
+                .param("since", since),
+        ).await?;
+        let named = told
+            .iter()
+            .flat_map(|row| &row.transition_ids)
+            .chain(open.iter().flat_map(|row| &row.transition_ids));
+        let transitions = self.transitions(named.cloned().collect()).await?;
+        Ok(Remembered { last: last.into_iter().map(Transition::from).collect(), told, open, transitions })
+    }
+
+    async fn transitions(&self, mut ids: Vec<String>) -> Result<HashMap<String, Transition>, StoreError> {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = HashMap::new();
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let text = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, value, \
+                 threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
+            let rows: Vec<TransitionRow> = self.all(self.0.query_raw(text).param("ids", ids)).await?;
+            found.extend(
+                rows.into_iter().map(Transition::from).map(|transition| (transition.id.clone(), transition)),
+            );
+        }
+        Ok(found)
+    }
+
+    async fn all<T: RowOwned + clickhouse::RowRead>(
+        &self,
+        query: clickhouse::query::Query,
+    ) -> Result<Vec<T>, StoreError> {
+        bounded(query.fetch_all::<T>()).await
+    }
+
+    async fn insert<T: RowOwned + RowWrite>(&self, table: &str, rows: Vec<T>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        bounded(async {
+            let client = self.0.clone().with_setting("async_insert", "0");
+            let mut insert = client.insert::<T>(table).await?;
+            for row in &rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        })
+        .await
+    }
+}
+
+async fn bounded<T>(
+    call: impl Future<Output = Result<T, clickhouse::error::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(result) => result.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+    }
+}
+
+impl From<clickhouse::error::Error> for StoreError {
+    fn from(error: clickhouse::error::Error) -> Self {
+        use clickhouse::error::Error;
+        let mut text = error.to_string();
+        let end =
+            (0..=MAX_ERROR_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        match error {
+            Error::Network(_) | Error::TimedOut => Self::Unavailable(text),
+            _ => Self::Refused(text),
+        }
+    }
+}
+
+impl Remembered {
+    /// Rebuilds transitions by name; one that is gone is left out.
+    pub(crate) fn named(&self, ids: &[String]) -> Vec<Transition> {
+        ids.iter().filter_map(|id| self.transitions.get(id)).cloned().collect()
+    }
+}
+
+/// The row that says a notification is about to be sent.
+pub(crate) fn planned(notification: &Notification, now: Timestamp) -> DeliveryRow {
+    DeliveryRow::planned(notification, now)
+}

@@ -1,0 +1,146 @@
+//! Section `alerter` of the configuration, and the files it names: settings enter, checked settings,
+//! rules and routing leave.
+//!
+//! Promise: every mistake is reported in one run; secrets from files are read here and never print.
+
+use crate::{
+    address::Network,
+    files,
+    problem::Problem,
+    routing::{Routing, Source, Webhook},
+    rules::RuleSet,
+    signing::SigningKey,
+};
+use callmeter_schemas::config::Secret;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use std::{path::Path, time::Duration};
+
+/// Section `alerter`. Durations are texts such as `500ms` or `1m`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct AlerterConfig {
+    /// Rule files; `*` in a file name stands for any characters.
+    pub rules: Vec<String>,
+    /// Routing file; without one, alerts are stored and nobody is notified.
+    pub routing: Option<String>,
+    /// Networks that webhooks may reach although private, such as `127.0.0.0/8`.
+    pub private_receivers: Vec<String>,
+    /// How often groups without an `interval` of their own are evaluated, at most: an evaluation that
+    /// takes long is followed by a pause of three times as long.
+    pub interval: SignedDuration,
+    /// Counting that is behind by more than this holds the evaluation.
+    pub max_lag: SignedDuration,
+    /// Length of the stored windows, as `aggregator.window`; shorter windows of rules are widened to it.
+    pub rollup_window: SignedDuration,
+    /// Where people find Callmeter: stands in every notification.
+    pub external_url: String,
+}
+
+impl Default for AlerterConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            routing: None,
+            private_receivers: Vec::new(),
+            interval: SignedDuration::from_secs(1),
+            max_lag: SignedDuration::from_secs(30),
+            rollup_window: SignedDuration::from_mins(1),
+            external_url: "http://127.0.0.1:8081".into(),
+        }
+    }
+}
+
+impl AlerterConfig {
+    /// Everything that is wrong with it, each with its key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let within = |value: SignedDuration, low: i64, high: i64| {
+            (SignedDuration::from_millis(low)..=SignedDuration::from_millis(high)).contains(&value)
+        };
+        let mut check = |fine: bool, problem: String| {
+            if !fine {
+                problems.push(format!("alerter.{problem}"));
+            }
+        };
+        check(within(self.interval, 100, 3_600_000), "interval must be 100ms to 1h".into());
+        check(within(self.max_lag, 1_000, 3_600_000), "max_lag must be 1s to 1h".into());
+        check(within(self.rollup_window, 1_000, 3_600_000), "rollup_window must be 1s to 1h".into());
+        let web = ["http://", "https://"].iter().any(|scheme| self.external_url.starts_with(scheme));
+        check(web, "external_url must begin with http:// or https://".into());
+        for text in &self.private_receivers {
+            let network = Network::parse(text);
+            check(
+                network.is_some(),
+                format!("private_receivers: `{text}` is not a network such as 127.0.0.0/8"),
+            );
+        }
+        problems
+    }
+
+    pub(crate) fn networks(&self) -> Vec<Network> {
+        self.private_receivers.iter().filter_map(|text| Network::parse(text)).collect()
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval.unsigned_abs()
+    }
+}
+
+/// Reads and judges rule files; what `callmeter rules check` does.
+pub fn check_rules<P: AsRef<Path>>(paths: &[P]) -> Result<RuleSet, Vec<Problem>> {
+    let texts = files::read_all(paths)?;
+    RuleSet::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+}
+
+/// Reads and judges a routing file.
+pub fn check_routing(path: &str) -> Result<Routing, Vec<Problem>> {
+    let text = files::read(path).map_err(|problem| vec![problem])?;
+    Routing::parse(path, &text)
+}
+
+/// A webhook with its secrets at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: Secret,
+    pub(crate) keys: Vec<SigningKey>,
+    pub(crate) send_resolved: bool,
+}
+
+/// Reads the secrets of the routed receiver's webhooks.
+pub(crate) fn endpoints(path: &str, routing: &Routing) -> Result<Vec<Endpoint>, Vec<Problem>> {
+    let webhooks = routing.receiver().map(|receiver| receiver.webhooks.as_slice()).unwrap_or_default();
+    let (mut endpoints, mut problems) = (Vec::new(), Vec::new());
+    for webhook in webhooks {
+        match endpoint(webhook) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(message) => problems.push(Problem {
+                file: path.to_owned(),
+                line: webhook.line,
+                field: "webhook_configs".to_owned(),
+                message,
+                suggestion: None,
+            }),
+        }
+    }
+    if problems.is_empty() { Ok(endpoints) } else { Err(problems) }
+}
+
+fn endpoint(webhook: &Webhook) -> Result<Endpoint, String> {
+    let url = reveal(&webhook.url)?;
+    let secrets = webhook.secrets.iter().map(|source| {
+        let secret = reveal(source)?;
+        SigningKey::parse(secret.reveal()).map_err(|error| error.to_string())
+    });
+    Ok(Endpoint { url, keys: secrets.collect::<Result<_, String>>()?, send_resolved: webhook.send_resolved })
+}
+
+fn reveal(source: &Source) -> Result<Secret, String> {
+    match source {
+        Source::Inline(secret) => Ok(secret.clone()),
+        Source::File(path) => {
+            let text = files::read(path).map_err(|problem| format!("{path}: {}", problem.message))?;
+            Ok(Secret::new(text.trim()))
+        }
+    }
+}

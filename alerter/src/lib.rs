@@ -1,0 +1,90 @@
+//! The alerter: rollups enter as answers to questions, pages leave.
+//!
+//! The path of an alert: rule files become rules ([`rules`]), rules become few grouped questions
+//! ([`query`]), answers become values ([`measure`]), values become changes of state ([`evaluate`]),
+//! changes become notifications of groups ([`dispatch`]), notifications become signed messages
+//! ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
+//! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
+//!
+//! Promise: every change of state is in ClickHouse before anybody is told of it, and every
+//! notification keeps its webhook-id over attempts and restarts. Not promised: more than one alerter
+//! at a time on one database; two would both notify.
+
+pub mod config;
+mod files;
+pub mod metrics;
+
+pub mod duration;
+pub mod problem;
+mod rule_file;
+pub mod rules;
+pub mod vocabulary;
+pub mod yaml;
+
+pub mod evaluate;
+pub mod health;
+pub mod measure;
+pub mod progress;
+pub mod query;
+pub mod schedule;
+pub mod template;
+pub mod transition;
+
+pub mod dispatch;
+pub mod message;
+pub mod retry;
+pub mod routing;
+pub mod signing;
+
+pub mod address;
+mod clickhouse;
+mod notify;
+mod pipeline;
+mod resolve;
+mod restore;
+mod rows;
+
+pub use clickhouse::StoreError;
+pub use config::{AlerterConfig, check_routing, check_rules};
+pub use metrics::AlerterMetrics;
+pub use problem::Problem as RuleProblem;
+pub use resolve::TargetError;
+pub use rules::RuleSet;
+
+use callmeter_schemas::config::ClickHouseConfig;
+use std::future::Future;
+
+/// Why the alerter did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AlerterError {
+    /// Rule or routing files have mistakes.
+    #[error("{}", lines(.0))]
+    Files(Vec<RuleProblem>),
+    /// The section `alerter` has mistakes.
+    #[error("{}", .0.join("\n"))]
+    Config(Vec<String>),
+    /// A webhook can never be reached.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+fn lines(problems: &[RuleProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Evaluates rules and notifies receivers until `shutdown`.
+///
+/// Starts only with files free of mistakes; waits for ClickHouse as long as it takes. A rustls
+/// provider must be installed in the process when a webhook is reached by https.
+pub async fn run(
+    config: AlerterConfig,
+    clickhouse: ClickHouseConfig,
+    metrics: AlerterMetrics,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), AlerterError> {
+    let problems = config.problems();
+    if !problems.is_empty() {
+        return Err(AlerterError::Config(problems));
+    }
+    restore::start(config, &clickhouse, metrics, shutdown).await
+}

@@ -1,0 +1,111 @@
+//! Metrics of the alerter: facts enter as calls, Prometheus text leaves through the registry.
+//!
+//! Promise: names are `callmeter_alerter_…`; no label ever names a customer.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use std::sync::atomic::AtomicU64;
+
+/// Label `outcome`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    /// delivered, failed or gave_up.
+    pub outcome: &'static str,
+}
+
+/// Label `state`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    /// pending, firing or resolved.
+    pub state: &'static str,
+}
+
+/// The alerter's metrics.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is described where it is registered")]
+pub struct AlerterMetrics {
+    pub evaluations: Counter,
+    pub evaluation_failures: Counter,
+    pub evaluations_held: Counter,
+    pub evaluation_seconds: Histogram,
+    pub last_evaluation: Gauge<f64, AtomicU64>,
+    pub pipeline_lag: Gauge<f64, AtomicU64>,
+    pub rules: Gauge,
+    pub alerts_firing: Gauge,
+    pub groups_over_limit: Counter,
+    pub transitions: Family<StateLabel, Counter>,
+    pub notifications: Family<OutcomeLabel, Counter>,
+    pub notifications_dropped: Counter,
+    pub receivers_disabled: Gauge,
+}
+
+impl AlerterMetrics {
+    /// Registers every metric.
+    pub fn register(registry: &mut Registry) -> Self {
+        let buckets = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+        let metrics = Self {
+            evaluations: Counter::default(),
+            evaluation_failures: Counter::default(),
+            evaluations_held: Counter::default(),
+            evaluation_seconds: Histogram::new(buckets),
+            last_evaluation: Gauge::default(),
+            pipeline_lag: Gauge::default(),
+            rules: Gauge::default(),
+            alerts_firing: Gauge::default(),
+            groups_over_limit: Counter::default(),
+            transitions: Family::default(),
+            notifications: Family::default(),
+            notifications_dropped: Counter::default(),
+            receivers_disabled: Gauge::default(),
+        };
+        metrics.describe(registry.sub_registry_with_prefix("callmeter_alerter"));
+        metrics
+    }
+
+    fn describe(&self, registry: &mut Registry) {
+        registry.register("evaluations", "Rounds in which rules were evaluated", self.evaluations.clone());
+        registry.register(
+            "evaluation_failures",
+            "Rounds in which a rule could not be evaluated",
+            self.evaluation_failures.clone(),
+        );
+        registry.register(
+            "evaluations_held",
+            "Rounds that drew no conclusion from absence because counting was behind",
+            self.evaluations_held.clone(),
+        );
+        registry.register("evaluation_seconds", "Time of one round", self.evaluation_seconds.clone());
+        registry.register(
+            "last_evaluation_timestamp_seconds",
+            "When a round last succeeded, since 1970 UTC",
+            self.last_evaluation.clone(),
+        );
+        registry.register(
+            "pipeline_lag_seconds",
+            "How far counting is behind; -1 when unknown",
+            self.pipeline_lag.clone(),
+        );
+        registry.register("rules", "Rules loaded", self.rules.clone());
+        registry.register("alerts_firing", "Alerts firing now", self.alerts_firing.clone());
+        registry.register(
+            "groups_over_limit",
+            "Groups that started no alert because their rule has too many",
+            self.groups_over_limit.clone(),
+        );
+        registry.register("transitions", "Changes of state, by new state", self.transitions.clone());
+        registry.register("notifications", "Attempts to notify, by outcome", self.notifications.clone());
+        registry.register(
+            "notifications_dropped",
+            "Notifications put off because their receiver's queue was full",
+            self.notifications_dropped.clone(),
+        );
+        registry.register(
+            "receivers_disabled",
+            "Webhooks that answered 410 and are off until a restart",
+            self.receivers_disabled.clone(),
+        );
+    }
+}

@@ -1,0 +1,282 @@
+//! The path of an alert: query, evaluate, store, dispatch, notify.
+//!
+//! What enters is time and the reports of deliveries; what leaves is rows and notifications. Promise:
+//! a change of state is stored before anybody is told of it, and a notification is planned in the
+//! store before it is sent, so that a restart neither forgets nor repeats one. The one exception is
+//! made while the store is away: people are told first, because the store being away is the news.
+
+use crate::{
+    clickhouse::{self, Store, StoreError},
+    dispatch::{Dispatcher, Notification, Settled},
+    evaluate::{Evaluator, Freshness},
+    health,
+    metrics::{AlerterMetrics, OutcomeLabel, StateLabel},
+    notify::{Notifier, Outcome, Report},
+    progress,
+    query::{self, Answer},
+    rows::DeliveryRow,
+    rules::{Rule, RuleSet},
+    schedule::Schedule,
+    transition::Transition,
+};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+/// Longest pause of the loop, so that a clock that jumps is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Steps of notifications that wait for the store; further ones are only logged.
+const MAX_UNWRITTEN: usize = 10_000;
+/// Lets a delivery end when stopping.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Everything the loop holds.
+pub(crate) struct Pipeline {
+    pub(crate) rules: RuleSet,
+    pub(crate) store: Store,
+    pub(crate) evaluator: Evaluator,
+    pub(crate) dispatcher: Option<Dispatcher>,
+    pub(crate) notifier: Notifier,
+    pub(crate) schedule: Schedule,
+    pub(crate) metrics: AlerterMetrics,
+    pub(crate) max_lag: Duration,
+    pub(crate) rollup_window: Duration,
+    /// Changes that are not stored yet: nothing is evaluated while there are any.
+    pub(crate) unstored: Vec<Transition>,
+    pub(crate) unwritten: Vec<DeliveryRow>,
+    pub(crate) failures: u32,
+}
+
+impl Pipeline {
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(report) = reports.recv() => self.settle(report).await,
+                () = tokio::time::sleep(self.pause(now())) => {}
+            }
+            if self.schedule.is_due(now()) {
+                self.evaluate(now()).await;
+            }
+            self.dispatch(now()).await;
+        }
+        self.wind_up(reports).await;
+    }
+
+    /// Lets attempts that are under way end, for a bounded time; the next start takes up the rest.
+    async fn wind_up(&mut self, mut reports: mpsc::Receiver<Report>) {
+        self.notifier.close();
+        let ended = tokio::time::timeout(GRACE, async {
+            while let Some(report) = reports.recv().await {
+                self.settle(report).await;
+            }
+        });
+        if ended.await.is_err() {
+            info!("notifications are left for the next start");
+        }
+    }
+
+    fn pause(&self, now: Timestamp) -> Duration {
+        let due = self.dispatcher.as_ref().and_then(Dispatcher::due).into_iter().chain(self.schedule.next());
+        let wait = due.min().map_or(LONGEST_PAUSE, |due| until(due, now));
+        wait.min(LONGEST_PAUSE)
+    }
+
+    /// One round over the groups that are due.
+    async fn evaluate(&mut self, now: Timestamp) {
+        let began = Instant::now();
+        let round = self.round(now).await;
+        let took = began.elapsed();
+        self.schedule.done(now, took);
+        self.metrics.evaluations.inc();
+        self.metrics.evaluation_seconds.observe(took.as_secs_f64());
+        let error = match round {
+            Ok(()) => {
+                self.failures = 0;
+                self.metrics.last_evaluation.set(now.as_second() as f64);
+                String::new()
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.metrics.evaluation_failures.inc();
+                warn!(%error, failures = self.failures, "rules could not be evaluated");
+                error.to_string()
+            }
+        };
+        let changes = health::store(&mut self.evaluator, self.failures, &error, now);
+        self.tell(&changes);
+        self.unstored.extend(changes);
+        if error.is_empty() {
+            let _ = self.store_changes().await;
+        }
+        self.metrics.alerts_firing.set(self.evaluator.firing() as i64);
+    }
+
+    async fn round(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.store_changes().await?;
+        let freshness = self.freshness(now).await?;
+        let due: Vec<&Rule> =
+            self.schedule.due(now).flat_map(|place| &self.rules.groups[place].rules).collect();
+        let mut failure = None;
+        for query in query::plan(&due, self.rollup_window) {
+            match self.store.ask(&query, now).await {
+                Ok(answer) => {
+                    let rules = query.rules.iter().map(|place| due[*place]);
+                    self.unstored.extend(conclude(
+                        &mut self.evaluator,
+                        &self.metrics,
+                        rules,
+                        &answer,
+                        freshness,
+                        now,
+                    ));
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    failure = Some(error);
+                    break;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        let stored = self.store_changes().await;
+        failure.map_or(stored, Err)
+    }
+
+    /// Whether everything was counted; while not, that is an alert of its own.
+    async fn freshness(&mut self, now: Timestamp) -> Result<Freshness, StoreError> {
+        let partitions = self.store.progress().await?;
+        let lag = progress::complete_until(&partitions).map(|complete| health::lag(complete, now));
+        self.metrics.pipeline_lag.set(lag.unwrap_or(-1.0));
+        let changes = health::pipeline(&mut self.evaluator, lag, self.max_lag, now);
+        self.unstored.extend(changes);
+        if lag.is_some_and(|lag| lag <= self.max_lag.as_secs_f64()) {
+            return Ok(Freshness::Current);
+        }
+        self.metrics.evaluations_held.inc();
+        debug!(?lag, "counting is behind, evaluation holds");
+        Ok(Freshness::Behind)
+    }
+
+    /// Stores what is not stored yet, then lets the dispatcher know of it.
+    async fn store_changes(&mut self) -> Result<(), StoreError> {
+        if self.unstored.is_empty() {
+            return Ok(());
+        }
+        self.store.write_transitions(&self.unstored).await?;
+        let changes = std::mem::take(&mut self.unstored);
+        for change in &changes {
+            let state = change.state.word();
+            self.metrics.transitions.get_or_create(&StateLabel { state }).inc();
+            info!(rule = change.rule, fingerprint = change.fingerprint, state, value = change.value, "alert");
+        }
+        self.tell(&changes);
+        Ok(())
+    }
+
+    fn tell(&mut self, changes: &[Transition]) {
+        if let Some(dispatcher) = &mut self.dispatcher {
+            dispatcher.observe(changes);
+        }
+    }
+
+    /// Plans and sends what is due.
+    async fn dispatch(&mut self, now: Timestamp) {
+        let Some(dispatcher) = &mut self.dispatcher else { return };
+        if dispatcher.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let notifications: Vec<Notification> =
+            dispatcher.flush(now).into_iter().filter_map(Result::ok).collect();
+        self.note(notifications.iter().map(|notification| clickhouse::planned(notification, now)).collect())
+            .await;
+        for notification in notifications {
+            self.send(notification, now);
+        }
+    }
+
+    /// Hands a notification over; one that finds no room waits for its group's next flush.
+    pub(crate) fn send(&mut self, notification: Notification, now: Timestamp) {
+        if let Err(notification) = self.notifier.send(notification) {
+            warn!(target = notification.target, "too many notifications wait for a receiver");
+            self.metrics.notifications_dropped.inc();
+            if let Some(dispatcher) = &mut self.dispatcher {
+                dispatcher.settle(&notification, Settled::GaveUp, now);
+            }
+        }
+    }
+
+    /// Takes note of one attempt.
+    async fn settle(&mut self, report: Report) {
+        let Report { notification, attempt, outcome, status, detail, .. } = &report;
+        let (word, settled) = match outcome {
+            Outcome::Delivered => ("delivered", Some(Settled::Delivered)),
+            Outcome::Failed => ("failed", None),
+            Outcome::GaveUp => ("gave_up", Some(Settled::GaveUp)),
+            Outcome::Gone => ("gave_up", Some(Settled::Disabled)),
+        };
+        self.metrics.notifications.get_or_create(&OutcomeLabel { outcome: word }).inc();
+        let (id, receiver) = (&notification.id, &notification.receiver);
+        match outcome {
+            Outcome::Delivered => info!(id, receiver, attempt, status, "notified"),
+            _ => warn!(id, receiver, attempt, status, detail, outcome = word, "not notified"),
+        }
+        if *outcome == Outcome::Gone {
+            self.metrics.receivers_disabled.inc();
+        }
+        if let (Some(dispatcher), Some(settled)) = (&mut self.dispatcher, settled) {
+            dispatcher.settle(notification, settled, report.at);
+        }
+        self.note(vec![DeliveryRow::from(&report)]).await;
+    }
+
+    /// Writes steps of notifications; what cannot be written now is tried again with the next ones.
+    async fn note(&mut self, rows: Vec<DeliveryRow>) {
+        self.unwritten.extend(rows);
+        let count = self.unwritten.len();
+        match self.store.write_deliveries(self.unwritten.clone()).await {
+            Ok(()) => self.unwritten.clear(),
+            Err(error) => {
+                warn!(%error, count, "steps of notifications could not be written yet");
+                self.unwritten.truncate(MAX_UNWRITTEN);
+            }
+        }
+    }
+}
+
+/// Lets every rule of one query draw its conclusions.
+fn conclude<'a>(
+    evaluator: &mut Evaluator,
+    metrics: &AlerterMetrics,
+    rules: impl Iterator<Item = &'a Rule>,
+    answer: &Answer,
+    freshness: Freshness,
+    now: Timestamp,
+) -> Vec<Transition> {
+    let mut changes = Vec::new();
+    for rule in rules {
+        let evaluation = evaluator.evaluate(rule, answer, freshness, now);
+        if evaluation.over_limit > 0 {
+            warn!(
+                rule = rule.name,
+                groups = evaluation.over_limit,
+                "too many alerts of one rule, further groups start none"
+            );
+            metrics.groups_over_limit.inc_by(evaluation.over_limit);
+        }
+        changes.extend(evaluation.transitions);
+    }
+    changes
+}
+
+/// The current time in whole ms, as the store keeps it.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    due.duration_since(now).max(jiff::SignedDuration::ZERO).unsigned_abs()
+}

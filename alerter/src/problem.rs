@@ -1,0 +1,241 @@
+//! Mistakes in files: a located tree enters through [`Fields`], values or [`Problem`]s leave.
+//!
+//! Promise: pure. Every mistake of a file is reported in one run, each with its line, its field and,
+//! where one is near, the word that was probably meant.
+
+use crate::{
+    duration,
+    yaml::{Entry, Node, Value},
+};
+use std::{fmt, time::Duration};
+
+/// One mistake in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file as it was named.
+    pub file: String,
+    /// Line, counted from 1; 0 when the file could not be read at all.
+    pub line: u64,
+    /// The field, such as `groups[0].rules[2].metric`; empty for the whole file.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: ", self.file, self.line)?;
+        if !self.field.is_empty() {
+            write!(out, "{}: ", self.field)?;
+        }
+        out.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(word) => write!(out, " (did you mean `{word}`?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Collects the mistakes of one file.
+#[derive(Debug)]
+pub struct Problems {
+    file: String,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Starts with none.
+    pub fn new(file: &str) -> Self {
+        Self { file: file.to_owned(), found: Vec::new() }
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, line: u64, field: &str, message: impl Into<String>, suggestion: Option<&str>) {
+        self.found.push(Problem {
+            file: self.file.clone(),
+            line,
+            field: field.to_owned(),
+            message: message.into(),
+            suggestion: suggestion.map(str::to_owned),
+        });
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// All of them, in the order of the file.
+    pub fn into_vec(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|problem| problem.line);
+        self.found
+    }
+}
+
+/// The keys of one map, taken one by one; whatever is left at the end is unknown.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    path: String,
+    line: u64,
+    entries: Vec<&'a Entry>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens a map; anything else is a problem.
+    pub fn open(node: &'a Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            problems.add(node.line, path, format!("a map is expected here, not {}", node.value.kind()), None);
+            return None;
+        };
+        Some(Self {
+            path: path.to_owned(),
+            line: node.line,
+            entries: entries.iter().collect(),
+            known: Vec::new(),
+        })
+    }
+
+    /// Line where the map begins.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Full name of a key of this map.
+    pub fn path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Takes a key; `null` counts as absent.
+    pub fn take(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.known.push(key);
+        let place = self.entries.iter().position(|entry| entry.key == key)?;
+        let node = &self.entries.remove(place).value;
+        (node.value != Value::Null).then_some(node)
+    }
+
+    /// Takes a key that must be there.
+    pub fn need(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'a Node> {
+        self.require(key, problems);
+        self.take(key)
+    }
+
+    /// Says that a key must be there, without taking it.
+    pub fn require(&mut self, key: &'static str, problems: &mut Problems) {
+        if !self.entries.iter().any(|entry| entry.key == key && entry.value.value != Value::Null) {
+            problems.add(self.line, &self.path(key), "missing", None);
+        }
+    }
+
+    /// Takes a duration.
+    pub fn duration(&mut self, key: &'static str, problems: &mut Problems) -> Option<Duration> {
+        let node = self.take(key)?;
+        let text = scalar(node).unwrap_or_default();
+        duration::parse(&text)
+            .map_err(|error| problems.add(node.line, &self.path(key), error.to_string(), None))
+            .ok()
+    }
+
+    /// Takes a duration longer than nothing.
+    pub fn span(&mut self, key: &'static str, problems: &mut Problems) -> Option<Duration> {
+        let duration = self.duration(key, problems)?;
+        if duration.is_zero() {
+            problems.add(self.line, &self.path(key), "must be longer than 0s", None);
+        }
+        Some(duration)
+    }
+
+    /// Takes a text.
+    pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<String> {
+        let node = self.take(key)?;
+        let text = scalar(node);
+        if text.is_none() {
+            let message = format!("a text is expected here, not {}", node.value.kind());
+            problems.add(node.line, &self.path(key), message, None);
+        }
+        text
+    }
+
+    /// Takes `true` or `false`.
+    pub fn flag(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+        let node = self.take(key)?;
+        let Value::Bool(flag) = node.value else {
+            let message = format!("true or false is expected here, not {}", node.value.kind());
+            problems.add(node.line, &self.path(key), message, None);
+            return None;
+        };
+        Some(flag)
+    }
+
+    /// Takes a list; its items leave with their full names.
+    pub fn list(&mut self, key: &'static str, problems: &mut Problems) -> Vec<(String, &'a Node)> {
+        let Some(node) = self.take(key) else { return Vec::new() };
+        let path = self.path(key);
+        let Value::List(items) = &node.value else {
+            problems.add(
+                node.line,
+                &path,
+                format!("a list is expected here, not {}", node.value.kind()),
+                None,
+            );
+            return Vec::new();
+        };
+        items.iter().enumerate().map(|(index, item)| (format!("{path}[{index}]"), item)).collect()
+    }
+
+    /// Refuses keys that exist elsewhere but not here yet.
+    pub fn later(&mut self, keys: &'static [&'static str], problems: &mut Problems) {
+        for key in keys {
+            if let Some(place) = self.entries.iter().position(|entry| entry.key == *key) {
+                let entry = self.entries.remove(place);
+                problems.add(entry.line, &self.path(key), "not supported yet", None);
+            }
+        }
+    }
+
+    /// Ends the map: whatever was not taken is unknown.
+    pub fn close(self, problems: &mut Problems) {
+        for entry in &self.entries {
+            problems.add(entry.line, &self.path(&entry.key), "unknown key", closest(&entry.key, &self.known));
+        }
+    }
+}
+
+/// A scalar as text; `None` for lists, maps and nothing.
+pub fn scalar(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(text) | Value::Number(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+/// The known word nearest to another, if it is near enough to have been meant.
+pub fn closest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    let bound = word.chars().count().max(3) / 3;
+    known
+        .iter()
+        .map(|candidate| (distance(word, candidate), *candidate))
+        .filter(|(distance, _)| *distance <= bound)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's edit distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, from) in left.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in right.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

@@ -1,0 +1,235 @@
+//! Rows as ClickHouse holds them: typed facts enter and leave, column by column.
+//!
+//! Promise: field order is column order of the statements in [`crate::clickhouse`]; times are ms.
+
+use crate::{
+    dispatch::{Notification, NotifyReason},
+    notify::{Outcome, Report},
+    progress::Progress,
+    query::Group,
+    rules::Texts,
+    transition::{State, Transition},
+};
+use clickhouse::Row;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+type Pairs = Vec<(String, String)>;
+
+#[derive(Debug, Row, Deserialize)]
+#[allow(dead_code, reason = "the columns are named in the query")]
+pub(crate) struct ProgressRow {
+    source: String,
+    partition: i32,
+    counted_up_to: i64,
+    observed_at: i64,
+}
+
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct GroupRow {
+    values: Vec<String>,
+    calls: u64,
+    errors: u64,
+    errors_by_class: Vec<(String, u64)>,
+    retried: u64,
+    latency_us_sum: u64,
+    measured: u64,
+    quantiles: Vec<f64>,
+    bytes_in: u64,
+    bytes_out: u64,
+    cost: i128,
+}
+
+#[derive(Debug, Row, Serialize, Deserialize)]
+pub(crate) struct TransitionRow {
+    transition_id: String,
+    workspace: String,
+    rule_group: String,
+    rule: String,
+    fingerprint: String,
+    labels: Pairs,
+    annotations: Pairs,
+    state: i8,
+    value: f64,
+    threshold: f64,
+    at: i64,
+    starts_at: i64,
+    ends_at: Option<i64>,
+}
+
+/// What a target was last told.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct ToldRow {
+    pub(crate) group_key: String,
+    pub(crate) target: u16,
+    at: i64,
+    pub(crate) transition_ids: Vec<String>,
+}
+
+/// A notification that was planned and not finished.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct OpenRow {
+    pub(crate) notification_id: String,
+    pub(crate) group_key: String,
+    pub(crate) target: u16,
+    pub(crate) reason: String,
+    pub(crate) transition_ids: Vec<String>,
+}
+
+/// One step of one notification.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(crate) struct DeliveryRow {
+    notification_id: String,
+    group_key: String,
+    receiver: String,
+    target: u16,
+    reason: String,
+    transition_ids: Vec<String>,
+    attempt: u32,
+    at: i64,
+    outcome: i8,
+    status: u16,
+    detail: String,
+}
+
+impl From<ProgressRow> for Progress {
+    fn from(row: ProgressRow) -> Self {
+        Self {
+            source: row.source,
+            counted_up_to: time(row.counted_up_to),
+            observed_at: time(row.observed_at),
+        }
+    }
+}
+
+impl From<GroupRow> for Group {
+    fn from(row: GroupRow) -> Self {
+        Self {
+            values: row.values,
+            calls: row.calls,
+            errors: row.errors,
+            errors_by_class: row.errors_by_class,
+            retried: row.retried,
+            latency_us_sum: row.latency_us_sum,
+            measured: row.measured,
+            quantiles: row.quantiles,
+            bytes_in: row.bytes_in,
+            bytes_out: row.bytes_out,
+            cost: row.cost,
+        }
+    }
+}
+
+impl From<&Transition> for TransitionRow {
+    fn from(transition: &Transition) -> Self {
+        Self {
+            transition_id: transition.id.clone(),
+            workspace: transition.workspace.clone(),
+            rule_group: transition.rule_group.clone(),
+            rule: transition.rule.clone(),
+            fingerprint: transition.fingerprint.clone(),
+            labels: pairs(&transition.labels),
+            annotations: pairs(&transition.annotations),
+            state: match transition.state {
+                State::Pending => 1,
+                State::Firing => 2,
+                State::Resolved => 3,
+            },
+            value: transition.value,
+            threshold: transition.threshold,
+            at: transition.at.as_millisecond(),
+            starts_at: transition.starts_at.as_millisecond(),
+            ends_at: transition.ends_at.map(Timestamp::as_millisecond),
+        }
+    }
+}
+
+impl From<TransitionRow> for Transition {
+    fn from(row: TransitionRow) -> Self {
+        Self {
+            id: row.transition_id,
+            workspace: row.workspace,
+            rule_group: row.rule_group,
+            rule: row.rule,
+            fingerprint: row.fingerprint,
+            labels: row.labels.into_iter().collect(),
+            annotations: row.annotations.into_iter().collect(),
+            state: match row.state {
+                1 => State::Pending,
+                2 => State::Firing,
+                _ => State::Resolved,
+            },
+            value: row.value,
+            threshold: row.threshold,
+            at: time(row.at),
+            starts_at: time(row.starts_at),
+            ends_at: row.ends_at.map(time),
+        }
+    }
+}
+
+impl ToldRow {
+    pub(crate) fn at(&self) -> Timestamp {
+        time(self.at)
+    }
+}
+
+impl DeliveryRow {
+    pub(crate) fn planned(notification: &Notification, now: Timestamp) -> Self {
+        Self {
+            notification_id: notification.id.clone(),
+            group_key: notification.group_key.clone(),
+            receiver: notification.receiver.clone(),
+            target: notification.target as u16,
+            reason: notification.reason.word().to_owned(),
+            transition_ids: notification.alerts.iter().map(|alert| alert.id.clone()).collect(),
+            attempt: 0,
+            at: now.as_millisecond(),
+            outcome: 1,
+            status: 0,
+            detail: String::new(),
+        }
+    }
+}
+
+impl From<&Report> for DeliveryRow {
+    fn from(report: &Report) -> Self {
+        Self {
+            attempt: report.attempt,
+            outcome: match report.outcome {
+                Outcome::Delivered => 2,
+                Outcome::Failed => 3,
+                Outcome::GaveUp | Outcome::Gone => 4,
+            },
+            status: report.status,
+            detail: report.detail.clone(),
+            ..Self::planned(&report.notification, report.at)
+        }
+    }
+}
+
+impl NotifyReason {
+    const ALL: [NotifyReason; 4] =
+        [Self::FirstNotification, Self::NewAlerts, Self::Resolved, Self::RepeatElapsed];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::FirstNotification => "first_notification",
+            Self::NewAlerts => "new_alerts",
+            Self::Resolved => "resolved",
+            Self::RepeatElapsed => "repeat_elapsed",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+fn pairs(texts: &Texts) -> Pairs {
+    texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect()
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,290 @@
+//! Admission: a [`Draft`] enters, a [`CallEvent`] or the reason against it leaves.
+//!
+//! Promise: an admitted event is within every bound of `callmeter_schemas::limits`, belongs to the
+//! workspace of the credential, carries no query string, no header beyond the allow-list and no
+//! attribute that looks like a secret. What the sender said wins over what is derived.
+
+use crate::{
+    draft::{Code, Draft, Rejection},
+    sieve,
+};
+use callmeter_schemas::{CallEvent, ErrorClass, QuotaObservation, limits};
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// How far an event's time may lie ahead of the receiver's, µs.
+pub const AHEAD_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// What admission is told from outside.
+pub struct Context<'c> {
+    /// The tenant, from the credential.
+    pub workspace: &'c str,
+    /// Now, µs since 1970 UTC.
+    pub now_us: i64,
+    /// Makes an id for an event that came without one.
+    pub new_id: &'c mut dyn FnMut() -> String,
+}
+
+/// What was seen beside the event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Members that nobody knows.
+    pub unknown_members: u64,
+    /// Of these, how many were too large, too many or held secrets and so were not kept.
+    pub dropped_members: u64,
+    /// Headers that are not on the allow-list.
+    pub dropped_headers: u64,
+    /// Attributes whose name looks like a secret.
+    pub dropped_attributes: u64,
+}
+
+/// Fills `event` from a draft. The texts that `event` already owns are reused; after a rejection it
+/// holds no meaning.
+pub fn admit(
+    draft: Draft<'_>,
+    context: &mut Context<'_>,
+    event: &mut CallEvent,
+    notes: &mut Notes,
+) -> Result<(), Rejection> {
+    assign(&mut event.workspace, context.workspace);
+    identity(&draft, context, event)?;
+    dimensions(&draft, event)?;
+    numbers(&draft, event)?;
+    texts(&draft, event)?;
+    outcome(&draft, event);
+    event.cost = draft.cost;
+    currency(event)?;
+    event.quota = draft.quota;
+    event.quota.iter().try_for_each(quota)?;
+    headers(draft.headers, event, notes)?;
+    attributes(draft.attributes, event, notes)?;
+    extra(draft.extra, event, notes);
+    notes.unknown_members += draft.unkept;
+    notes.dropped_members += draft.unkept;
+    Ok(())
+}
+
+fn identity(draft: &Draft<'_>, context: &mut Context<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
+    match draft.id.as_deref() {
+        None => event.id = (context.new_id)(),
+        Some("") => return Err(Rejection::new(Code::InvalidValue, "id", "empty")),
+        Some(id) => assign(&mut event.id, bounded(id, "id", limits::ID_BYTES)?),
+    }
+    event.time_us = draft.time_us.unwrap_or(context.now_us);
+    let latest = (context.now_us + AHEAD_US).min(limits::TIME_END_US - 1);
+    match (limits::TIME_MIN_US..=latest).contains(&event.time_us) {
+        true => Ok(()),
+        false => {
+            Err(Rejection::new(Code::OutOfRange, "time", "before the year 2000 or more than 24 hours ahead"))
+        }
+    }
+}
+
+fn dimensions(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
+    let from_url = draft.url.as_deref().and_then(sieve::split_url);
+    let customer = filled(&draft.customer).ok_or_else(|| Rejection::missing("customer"))?;
+    assign(&mut event.customer, dimension(customer, "customer")?);
+    let host = filled(&draft.host).map(sieve::host).or(from_url.map(|(host, _)| host));
+    let host = host.filter(|host| !host.is_empty()).map(lower_case);
+    if let Some(host) = &host {
+        dimension(host, "host")?;
+    }
+    let integration = filled(&draft.integration).or(host.as_deref());
+    let integration = integration.ok_or_else(|| {
+        Rejection::new(Code::MissingField, "integration", "neither integration nor host is there")
+    })?;
+    assign(&mut event.integration, dimension(integration, "integration")?);
+    assign_option(&mut event.host, host.as_deref());
+    let endpoint = sieve::without_query(filled(&draft.endpoint).unwrap_or_default());
+    assign(&mut event.endpoint, dimension(endpoint, "endpoint")?);
+    assign(&mut event.tier, dimension(filled(&draft.tier).unwrap_or_default(), "tier")?);
+    let environment = filled(&draft.environment).unwrap_or_default();
+    assign(&mut event.environment, dimension(environment, "environment")?);
+    let path = filled(&draft.path).or(from_url.map(|(_, path)| path)).filter(|path| !path.is_empty());
+    let path = path.map(|path| sieve::split_url(path).map_or(sieve::without_query(path), |(_, path)| path));
+    optional(path, "path", &mut event.path)
+}
+
+fn numbers(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
+    if draft.status.is_some_and(|status| !(100..=999).contains(&status)) {
+        return Err(Rejection::new(Code::OutOfRange, "status", "not between 100 and 999"));
+    }
+    event.status = draft.status;
+    let attempt = draft.attempt.unwrap_or(1);
+    event.attempt = u32::try_from(attempt)
+        .ok()
+        .filter(|attempt| (1..=limits::ATTEMPT_MAX).contains(attempt))
+        .ok_or_else(|| Rejection::new(Code::OutOfRange, "attempt", "not between 1 and 1000000"))?;
+    event.latency_us = draft.latency_us;
+    event.queue_us = draft.queue_us;
+    for (value, target, field) in [
+        (draft.items, &mut event.items, "items"),
+        (draft.records, &mut event.records, "records"),
+        (draft.bytes_in, &mut event.bytes_in, "bytes_in"),
+        (draft.bytes_out, &mut event.bytes_out, "bytes_out"),
+    ] {
+        if value.is_some_and(|value| value >= limits::COUNT_BOUND) {
+            return Err(Rejection::new(Code::OutOfRange, field, "not between 0 and 2^40"));
+        }
+        *target = value;
+    }
+    Ok(())
+}
+
+fn texts(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
+    for (value, target, field) in [
+        (&draft.method, &mut event.method, "method"),
+        (&draft.retry_of, &mut event.retry_of, "retry_of"),
+        (&draft.run_id, &mut event.run_id, "run_id"),
+        (&draft.data_type, &mut event.data_type, "data_type"),
+        (&draft.operation, &mut event.operation, "operation"),
+        (&draft.error, &mut event.error, "error"),
+        (&draft.trace_id, &mut event.trace_id, "trace_id"),
+    ] {
+        optional(filled(value), field, target)?;
+    }
+    Ok(())
+}
+
+/// The class that the sender named, else the one that status and error suggest. An unknown word is kept
+/// in `error` when nothing else stands there.
+fn outcome(draft: &Draft<'_>, event: &mut CallEvent) {
+    let word = filled(&draft.error_class);
+    event.error_class = Some(ErrorClass::resolve(word, event.status, event.error.is_some()));
+    if let Some(word) = word.filter(|word| event.error.is_none() && ErrorClass::parse(word).is_none()) {
+        event.error = Some(shortened(word, limits::TEXT_BYTES).to_owned());
+    }
+}
+
+fn currency(event: &CallEvent) -> Result<(), Rejection> {
+    match event.cost.as_ref().map(|cost| cost.currency.as_bytes()) {
+        Some(code) if code.len() != 3 || !code.iter().all(u8::is_ascii_uppercase) => {
+            Err(Rejection::new(Code::InvalidValue, "cost.currency", "not three capital letters"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn quota(observation: &QuotaObservation) -> Result<(), Rejection> {
+    if observation.policy.is_empty() {
+        return Err(Rejection::missing("quota.policy"));
+    }
+    dimension(&observation.policy, "quota.policy")?;
+    dimension(&observation.scope, "quota.scope")?;
+    match observation.reset_us {
+        Some(at) if !(limits::TIME_MIN_US..limits::TIME_END_US).contains(&at) => {
+            Err(Rejection::new(Code::OutOfRange, "quota.reset", "not between the years 2000 and 2100"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn headers(
+    entries: crate::draft::Entries<'_>,
+    event: &mut CallEvent,
+    notes: &mut Notes,
+) -> Result<(), Rejection> {
+    event.headers.clear();
+    for (name, value) in entries {
+        match sieve::header_name(&name) {
+            Some(name) => {
+                bounded(&name, "headers", limits::DIMENSION_BYTES)?;
+                bounded(&value, "headers", limits::TEXT_BYTES)?;
+                event.headers.entry(name).or_insert_with(|| value.into_owned());
+            }
+            None => notes.dropped_headers += 1,
+        }
+    }
+    full(&event.headers, "headers")
+}
+
+fn attributes(
+    entries: crate::draft::Entries<'_>,
+    event: &mut CallEvent,
+    notes: &mut Notes,
+) -> Result<(), Rejection> {
+    event.attributes.clear();
+    for (name, value) in entries {
+        if sieve::is_secret(&name) {
+            notes.dropped_attributes += 1;
+            continue;
+        }
+        bounded(&name, "attributes", limits::DIMENSION_BYTES)?;
+        let value =
+            sieve::without_url_secrets(bounded(&value, "attributes", limits::TEXT_BYTES)?).into_owned();
+        event.attributes.insert(name.into_owned(), value);
+    }
+    full(&event.attributes, "attributes")
+}
+
+fn full(map: &BTreeMap<String, String>, field: &'static str) -> Result<(), Rejection> {
+    match map.len() > limits::MAP_ENTRIES {
+        true => Err(Rejection::new(Code::TooMany, field, "more than 64 entries")),
+        false => Ok(()),
+    }
+}
+
+/// Unknown members never cost an event: what cannot be kept is dropped and counted.
+fn extra(members: Vec<(Cow<'_, str>, &str)>, event: &mut CallEvent, notes: &mut Notes) {
+    event.extra.clear();
+    for (name, json) in members {
+        notes.unknown_members += 1;
+        let fits = name.len() <= limits::DIMENSION_BYTES && json.len() <= limits::TEXT_BYTES;
+        if !fits || sieve::is_secret(&name) || (json.starts_with(['{', '[']) && sieve::holds_secret(json)) {
+            notes.dropped_members += 1;
+            continue;
+        }
+        event.extra.insert(name.into_owned(), url_text(json));
+    }
+}
+
+/// JSON text in which a string that is a URL has lost its secrets. The string's escapes stay as they are.
+fn url_text(json: &str) -> String {
+    match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) if text.contains("://") => format!("\"{}\"", sieve::without_url_secrets(text)),
+        _ => json.to_owned(),
+    }
+}
+
+fn filled<'d>(text: &'d Option<Cow<'_, str>>) -> Option<&'d str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+fn lower_case(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+fn bounded<'t>(text: &'t str, field: &str, most: usize) -> Result<&'t str, Rejection> {
+    match text.len() > most {
+        true => Err(Rejection::new(Code::TooLong, field, format!("longer than {most} bytes"))),
+        false => Ok(text),
+    }
+}
+
+fn dimension<'t>(text: &'t str, field: &str) -> Result<&'t str, Rejection> {
+    bounded(text, field, limits::DIMENSION_BYTES)
+}
+
+fn optional(text: Option<&str>, field: &str, target: &mut Option<String>) -> Result<(), Rejection> {
+    let text = text.map(|text| bounded(text, field, limits::TEXT_BYTES)).transpose()?;
+    assign_option(target, text);
+    Ok(())
+}
+
+fn shortened(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+fn assign(target: &mut String, text: &str) {
+    target.clear();
+    target.push_str(text);
+}
+
+fn assign_option(target: &mut Option<String>, text: Option<&str>) {
+    match (text, target.as_mut()) {
+        (Some(text), Some(target)) => assign(target, text),
+        (text, _) => *target = text.map(str::to_owned),
+    }
+}

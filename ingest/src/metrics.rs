@@ -1,0 +1,165 @@
+//! What ingest counts: facts of the pipeline enter, Prometheus metrics leave.
+//!
+//! Promise: names begin with `callmeter_ingest_`; no label ever holds a customer. The label `key` holds
+//! ids of configured keys only, so that its values are bounded.
+
+use crate::{
+    admit::Notes,
+    draft::{Code, Rejection},
+    intake::Intake,
+};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusal {
+    key: String,
+    reason: &'static str,
+}
+
+/// The metrics of one ingest role; clones count into the same numbers.
+#[derive(Clone, Debug)]
+pub struct IngestMetrics {
+    events: Family<Outcome, Counter>,
+    accepted: Counter,
+    requests: Family<Request, Counter>,
+    refusals: Family<Refusal, Counter>,
+    body_bytes: Counter,
+    ignored_spans: Counter,
+    unknown_members: Counter,
+    dropped_members: Counter,
+    dropped_headers: Counter,
+    dropped_attributes: Counter,
+    /// Requests that are being worked on.
+    pub(crate) in_flight: Gauge,
+    /// Bytes of request bodies in memory.
+    pub(crate) body_memory: Gauge,
+    /// Bytes of records that Kafka has not acknowledged.
+    pub(crate) producer_memory: Gauge,
+    /// Time from handing over a request's records to the last acknowledgement.
+    pub(crate) ack: Histogram,
+}
+
+impl IngestMetrics {
+    /// Registers every metric.
+    pub fn register(registry: &mut Registry) -> Self {
+        let events = Family::<Outcome, Counter>::default();
+        let accepted = events.get_or_create_owned(&Outcome { outcome: "accepted" });
+        let metrics = Self {
+            events,
+            accepted,
+            requests: Family::default(),
+            refusals: Family::default(),
+            body_bytes: Counter::default(),
+            ignored_spans: Counter::default(),
+            unknown_members: Counter::default(),
+            dropped_members: Counter::default(),
+            dropped_headers: Counter::default(),
+            dropped_attributes: Counter::default(),
+            in_flight: Gauge::default(),
+            body_memory: Gauge::default(),
+            producer_memory: Gauge::default(),
+            ack: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+        };
+        metrics.register_all(registry.sub_registry_with_prefix("callmeter_ingest"));
+        metrics
+    }
+
+    fn register_all(&self, registry: &mut Registry) {
+        registry.register(
+            "events",
+            "Events by outcome: accepted, or why they were rejected",
+            self.events.clone(),
+        );
+        registry.register("requests", "Requests by route and answered status", self.requests.clone());
+        registry.register("refused_requests", "Refused requests by key id and reason", self.refusals.clone());
+        for (name, help, counter) in [
+            ("ignored_spans", "Spans that are no calls", &self.ignored_spans),
+            ("unknown_members", "Event members that this version does not know", &self.unknown_members),
+            ("dropped_members", "Unknown members that were too large or held secrets", &self.dropped_members),
+            ("dropped_headers", "Response headers that are not on the allow-list", &self.dropped_headers),
+            ("dropped_attributes", "Attributes whose name looks like a secret", &self.dropped_attributes),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        let bytes = || Unit::Bytes;
+        registry.register_with_unit(
+            "body",
+            "Body bytes after decompression",
+            bytes(),
+            self.body_bytes.clone(),
+        );
+        registry.register("in_flight_requests", "Requests being worked on", self.in_flight.clone());
+        registry.register_with_unit("body_memory", "Bodies in memory", bytes(), self.body_memory.clone());
+        registry.register_with_unit(
+            "producer_memory",
+            "Records that wait for acknowledgement",
+            bytes(),
+            self.producer_memory.clone(),
+        );
+        registry.register_with_unit(
+            "ack",
+            "Time until Kafka acknowledged a request",
+            Unit::Seconds,
+            self.ack.clone(),
+        );
+    }
+
+    pub(crate) fn request(&self, route: &'static str, status: u16) {
+        self.requests.get_or_create(&Request { route, status }).inc();
+    }
+
+    pub(crate) fn refused(&self, key: Option<&str>, reason: &'static str) {
+        let key = key.unwrap_or("none").to_owned();
+        self.refusals.get_or_create(&Refusal { key, reason }).inc();
+    }
+
+    pub(crate) fn body(&self, bytes: usize) {
+        self.body_bytes.inc_by(bytes as u64);
+    }
+
+    /// Counts what admission found. Accepted events are counted when Kafka acknowledged them.
+    pub(crate) fn taken_in(&self, intake: &Intake) {
+        let Notes { unknown_members, dropped_members, dropped_headers, dropped_attributes } = intake.notes;
+        for (counter, seen) in [
+            (&self.ignored_spans, intake.ignored),
+            (&self.unknown_members, unknown_members),
+            (&self.dropped_members, dropped_members),
+            (&self.dropped_headers, dropped_headers),
+            (&self.dropped_attributes, dropped_attributes),
+        ] {
+            if seen > 0 {
+                counter.inc_by(seen);
+            }
+        }
+        intake.rejected.iter().for_each(|rejected| self.rejected(&rejected.why));
+    }
+
+    pub(crate) fn accepted(&self, events: usize) {
+        self.accepted.inc_by(events as u64);
+    }
+
+    fn rejected(&self, why: &Rejection) {
+        let Rejection { code, .. } = why;
+        self.events.get_or_create(&Outcome { outcome: Code::as_str(*code) }).inc();
+    }
+}

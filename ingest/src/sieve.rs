@@ -1,0 +1,215 @@
+//! What may be kept of an event's names and URLs: names and texts enter, decisions leave.
+//!
+//! Promise: response headers pass an allow-list; a name that looks like a secret never passes; a URL
+//! leaves without its user, query string and fragment.
+
+use crate::read::{Read, Reader, Text};
+use serde::de::{MapAccess, SeqAccess};
+use std::borrow::Cow;
+
+/// Header names that pass, in lower case.
+const HEADERS: &[&str] = &[
+    "retry-after",
+    "sforce-limit-info",
+    "x-shopify-shop-api-call-limit",
+    "x-retry-after",
+    "x-request-id",
+    "x-correlation-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-github-request-id",
+    "x-ms-request-id",
+    "x-trace-id",
+    "cf-ray",
+    "request-id",
+    "stripe-rate-limited-reason",
+    "stripe-should-retry",
+    "stripe-version",
+    "x-should-retry",
+    "x-throttling-control",
+    "x-app-usage",
+    "x-business-use-case-usage",
+    "x-ad-account-usage",
+];
+
+/// Beginnings of header names that pass, in lower case.
+const HEADER_PREFIXES: &[&str] = &[
+    "ratelimit",
+    "rate-limit",
+    "x-ratelimit",
+    "x-rate-limit",
+    "x-hubspot-",
+    "anthropic-ratelimit-",
+    "x-quota",
+    "x-api-limit",
+    "x-daily-requests",
+    "x-app-limit",
+];
+
+/// Parts of names that look like a secret, in lower case and without separators.
+const SECRETS: &[&str] = &[
+    "authorization",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "signature",
+    "credential",
+    "cookie",
+    "bearer",
+    "sessionid",
+    "passphrase",
+];
+
+/// Names that hold a part above and are counts, not secrets.
+const COUNTS: &[&str] = &["tokens", "tokencount", "tokenlimit", "maxtoken", "tokenusage"];
+
+/// The name under which a response header is kept; `None` drops it. Underscores, as OpenTelemetry
+/// libraries write them, are dashes.
+pub fn header_name(name: &str) -> Option<String> {
+    let name: String = name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect();
+    let limit_like =
+        HEADERS.contains(&name.as_str()) || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    (limit_like && (!is_secret(&name) || name.contains("ratelimit"))).then_some(name)
+}
+
+/// Whether a name looks like that of a secret. Counts of language model tokens do not.
+pub fn is_secret(name: &str) -> bool {
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let secret = SECRETS.iter().any(|part| plain.contains(part)) || plain == "auth" || plain == "jwt";
+    secret && !COUNTS.iter().any(|part| plain.contains(part))
+}
+
+/// Whether JSON text holds, at any depth, a member whose name looks like a secret.
+pub fn holds_secret(json: &str) -> bool {
+    let mut found = false;
+    let mut source = serde_json::Deserializer::from_str(json);
+    let read = serde::de::DeserializeSeed::deserialize(Read(SecretSearch(&mut found)), &mut source);
+    // Nested deeper than the parser goes: it cannot be searched, so it is not kept.
+    found || read.is_err()
+}
+
+struct SecretSearch<'s>(&'s mut bool);
+
+impl<'de> Reader<'de> for SecretSearch<'_> {
+    fn object<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            *self.0 |= is_secret(&name);
+            map.next_value_seed(Read(SecretSearch(self.0)))?;
+        }
+        Ok(())
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Read(SecretSearch(self.0)))?.is_some() {}
+        Ok(())
+    }
+
+    fn mismatch(self) {}
+}
+
+/// The part of a path, endpoint or URL before its query string and fragment.
+pub fn without_query(text: &str) -> &str {
+    text.find(['?', '#']).map_or(text, |end| &text[..end])
+}
+
+/// A text in which a URL, when it is one, has lost its user, query string and fragment.
+pub fn without_url_secrets(text: &str) -> Cow<'_, str> {
+    let Some(start) = text.find("://").map(|at| at + 3) else { return Cow::Borrowed(text) };
+    let bare = without_query(text);
+    if bare.len() < start {
+        return Cow::Borrowed(bare);
+    }
+    let end = bare[start..].find('/').map_or(bare.len(), |at| start + at);
+    match bare[start..end].rfind('@') {
+        Some(at) => Cow::Owned([&bare[..start], &bare[start + at + 1..]].concat()),
+        None => Cow::Borrowed(bare),
+    }
+}
+
+/// Host and path of a URL; `None` when it names no host.
+pub fn split_url(url: &str) -> Option<(&str, &str)> {
+    let rest = without_query(url).split_once("://")?.1;
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let host = host(authority.rsplit('@').next()?);
+    (!host.is_empty()).then_some((host, path))
+}
+
+/// A host without port and final dot.
+pub fn host(authority: &str) -> &str {
+    let name = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => match authority.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                name
+            }
+            _ => authority,
+        },
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_tell_of_limits_pass_in_lower_case() {
+        for name in [
+            "X-RateLimit-Remaining",
+            "x_ratelimit_remaining_tokens",
+            "RateLimit",
+            "Retry-After",
+            "X-HubSpot-RateLimit-Daily",
+            "Sforce-Limit-Info",
+            "anthropic-ratelimit-tokens-reset",
+        ] {
+            assert_eq!(header_name(name), Some(name.to_lowercase().replace('_', "-")));
+        }
+        for name in ["Set-Cookie", "Authorization", "content-type", "x-hubspot-auth-token", "x-quota-secret"]
+        {
+            assert_eq!(header_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_like_secrets_are_known_and_token_counts_are_not() {
+        for name in [
+            "authorization",
+            "X-Api-Key",
+            "api_key",
+            "refresh_token",
+            "clientSecret",
+            "db.password",
+            "Cookie",
+            "auth",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["region", "prompt_tokens", "max_token", "author", "key", "workspace"] {
+            assert!(!is_secret(name), "{name}");
+        }
+        assert!(holds_secret(r#"{"request":{"headers":[{"Authorization":"Bearer x"}]}}"#));
+        assert!(holds_secret(&"[".repeat(500)));
+        assert!(!holds_secret(r#"{"request":{"lines":[1,null,"token"]}}"#));
+    }
+
+    #[test]
+    fn urls_lose_user_query_and_fragment() {
+        assert_eq!(without_url_secrets("https://me:pw@api.x.com/a?key=1#f"), "https://api.x.com/a");
+        assert_eq!(without_url_secrets("what? this#is text"), "what? this#is text");
+        assert_eq!(without_url_secrets("?a://b"), "");
+        assert_eq!(split_url("https://u:p@api.x.com:8443/v1/a?k=1"), Some(("api.x.com", "/v1/a")));
+        assert_eq!(split_url("http://[::1]:80/x"), Some(("::1", "/x")));
+        assert_eq!(split_url("https://api.x.com?k=1"), Some(("api.x.com", "")));
+        assert_eq!(split_url("https:///x"), None);
+        assert_eq!(split_url("/v1/x"), None);
+    }
+}

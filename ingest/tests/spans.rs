@@ -1,0 +1,154 @@
+//! Hand-made spans enter, call events leave: what the recordings do not show.
+
+use callmeter_ingest::{
+    admit::{Context, Notes, admit},
+    otlp::{self, Taken},
+};
+use callmeter_schemas::{CallEvent, ErrorClass};
+use serde_json::{Value, json};
+
+const START: u64 = 1_795_176_000_000_000_000;
+
+fn attributes(entries: &[(&str, Value)]) -> Value {
+    entries.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
+}
+
+fn text(text: &str) -> Value {
+    json!({"stringValue": text})
+}
+
+fn number(number: i64) -> Value {
+    json!({"intValue": number.to_string()})
+}
+
+/// A CLIENT span of 1.5 ms.
+fn span(entries: &[(&str, Value)]) -> Value {
+    json!({
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7", "kind": 3,
+        "startTimeUnixNano": START.to_string(), "endTimeUnixNano": (START + 1_500_000).to_string(),
+        "attributes": attributes(entries),
+    })
+}
+
+/// The event of each span, or why it was rejected; spans that are no calls are left out.
+fn events(resource: &[(&str, Value)], spans: &[Value]) -> Vec<Result<CallEvent, String>> {
+    let export = json!({"resourceSpans": [{
+        "resource": {"attributes": attributes(resource)}, "scopeSpans": [{"spans": spans}],
+    }]});
+    let mut events = Vec::new();
+    otlp::json(export.to_string().as_bytes(), 100, &mut |taken| match taken {
+        Taken::NoCall => {}
+        Taken::Malformed(why) => events.push(Err(format!("{} {why}", why.code.as_str()))),
+        Taken::Call(draft) => {
+            let now_us = START as i64 / 1_000;
+            let mut context = Context { workspace: "w", now_us, new_id: &mut || panic!("spans have ids") };
+            let mut event = CallEvent::default();
+            let admitted = admit(*draft, &mut context, &mut event, &mut Notes::default());
+            events.push(admitted.map(|()| event).map_err(|why| format!("{} {why}", why.code.as_str())));
+        }
+    })
+    .expect("it is an export request");
+    events
+}
+
+#[track_caller]
+fn event(resource: &[(&str, Value)], entries: &[(&str, Value)]) -> CallEvent {
+    events(resource, &[span(entries)]).remove(0).expect("it is a call")
+}
+
+#[test]
+fn current_names_fill_the_whole_event() {
+    let found = event(
+        &[("callmeter.tier", text("gold")), ("deployment.environment.name", text("production"))],
+        &[
+            ("http.request.method", text("GET")),
+            ("url.full", text("https://u:p@other.x.com/v1/things/7?key=1")),
+            ("server.address", text("api.x.com")),
+            ("url.template", text("/v1/things/{id}")),
+            ("http.response.status_code", number(429)),
+            ("error.type", text("429")),
+            ("http.request.resend_count", number(2)),
+            (
+                "http.response.header.x-ratelimit-limit",
+                json!({"arrayValue": {"values": [text("10"), text("20")]}}),
+            ),
+            ("http.response.header.set_cookie", text("s=1")),
+            ("http.response.body.size", number(512)),
+            ("callmeter.customer", text("acme")),
+            ("callmeter.integration", text("x")),
+        ],
+    );
+    let wanted = CallEvent {
+        workspace: "w".into(),
+        id: "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7".into(),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        time_us: START as i64 / 1_000,
+        latency_us: Some(1_500),
+        customer: "acme".into(),
+        integration: "x".into(),
+        endpoint: "GET /v1/things/{id}".into(),
+        tier: "gold".into(),
+        environment: "production".into(),
+        host: Some("api.x.com".into()),
+        method: Some("GET".into()),
+        path: Some("/v1/things/7".into()),
+        status: Some(429),
+        error_class: Some(ErrorClass::RateLimited),
+        attempt: 3,
+        bytes_in: Some(512),
+        headers: [("x-ratelimit-limit".to_owned(), "10, 20".to_owned())].into(),
+        ..CallEvent::default()
+    };
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn older_names_and_the_resource_step_in() {
+    let resource = [("callmeter.customer", text("acme")), ("deployment.environment", text("test"))];
+    let found = event(
+        &resource,
+        &[
+            ("http.method", text("POST")),
+            ("http.host", text("api.x.com:8443")),
+            ("http.status_code", number(201)),
+        ],
+    );
+    assert_eq!((found.customer.as_str(), found.environment.as_str()), ("acme", "test"));
+    assert_eq!((found.integration.as_str(), found.host.as_deref()), ("api.x.com", Some("api.x.com")));
+    assert_eq!((found.status, found.error_class), (Some(201), Some(ErrorClass::Ok)));
+    let by_url =
+        [("http.method", text("GET")), ("http.url", text("http://a.b/c")), ("http.host", text("other"))];
+    assert_eq!(event(&resource, &by_url).host.as_deref(), Some("a.b"));
+    let peer =
+        [("http.method", text("GET")), ("net.peer.name", text("p.q")), ("http.url", text("http://a.b/c"))];
+    assert_eq!(event(&[], &peer).host.as_deref(), Some("p.q"));
+    assert_eq!(event(&[], &peer).customer, "_unattributed");
+}
+
+#[test]
+fn a_bad_span_never_costs_its_neighbours() {
+    let good = span(&[("http.request.method", text("GET")), ("server.address", text("a.b"))]);
+    let mut no_ids = good.clone();
+    no_ids["traceId"] = json!("00000000000000000000000000000000");
+    let mut endless = good.clone();
+    endless["endTimeUnixNano"] = json!(u64::MAX.to_string());
+    let mut early = good.clone();
+    early["startTimeUnixNano"] = json!("5");
+    let hostless = span(&[("http.request.method", text("GET"))]);
+    let server = json!({"kind": 2, "attributes": good["attributes"]});
+    let broken = json!({"kind": "client"});
+    let told: Vec<String> =
+        events(&[], &[good.clone(), no_ids, endless, early, hostless, server, broken, good])
+            .into_iter()
+            .map(|event| event.map_or_else(|why| why, |event| event.id))
+            .collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
+    invalid_value trace_id: not 16 bytes that are not all zero
+    out_of_range latency: not between 0 and 2^40 microseconds
+    out_of_range latency: not between 0 and 2^40 microseconds
+    missing_field integration: neither integration nor host is there
+    malformed a span does not decode or is larger than 1 MiB
+    4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
+    ");
+}

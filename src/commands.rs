@@ -1,0 +1,108 @@
+//! The commands: a parsed command line enters, work is done, an exit status leaves.
+
+use crate::{
+    cli::{Command, ConfigArgs, DoctorArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCommand, RulesCheckArgs},
+    config::{self, Config},
+    migrate, roles, telemetry, up,
+};
+use anyhow::Context;
+use callmeter_engines::{Check, CheckState};
+use rand::RngCore;
+use std::process::ExitCode;
+
+/// Does what the command line asks for.
+pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    // Two TLS providers could be linked one day; the choice is made here, once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Up(args) => up::up(args),
+        Command::Engines(EnginesCommand::Start(args)) => up::engines_start(args),
+        Command::Ingest(args) => role(&args, "ingest", roles::ingest),
+        Command::Aggregate(args) => role(&args, "aggregate", roles::aggregate),
+        Command::Alert(args) => role(&args, "alert", roles::alert),
+        Command::Migrate(args) => role(&args, "migrate", async |config: Config| {
+            for line in migrate::migrate(&config.kafka, &config.clickhouse).await? {
+                println!("{line}");
+            }
+            Ok(())
+        }),
+        Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
+        Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
+        Command::Doctor(args) => doctor(&args),
+    }
+}
+
+/// Runs something that needs configuration, logging and the runtime.
+fn role(args: &ConfigArgs, name: &str, run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let config = config::load(args.config.as_deref())?;
+    let _telemetry = telemetry::start(&config.log, name)?;
+    tracing::debug!(config = serde_json::to_string(&config).unwrap_or_default(), "effective configuration");
+    runtime()?.block_on(run(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The runtime of every long-running command.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")
+}
+
+fn keys_create(args: &KeysCreateArgs) -> anyhow::Result<ExitCode> {
+    let mut random = [0; callmeter_ingest::keys::RANDOM_BYTES];
+    rand::rng().fill_bytes(&mut random);
+    let callmeter_ingest::keys::Generated { key, entry } = callmeter_ingest::keys::generate(&args.workspace, &random);
+    if args.json {
+        println!("{}", serde_json::json!({"workspace": args.workspace, "key": key, "entry": entry}));
+    } else {
+        println!("{key}");
+        eprintln!("The key is shown this once. To admit it, put this under ingest.keys:\n  - \"{entry}\"");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rules_check(args: &RulesCheckArgs) -> ExitCode {
+    match callmeter_alerter::check_rules(&args.files) {
+        Ok(rules) => {
+            println!("{} rules in {} groups, no mistakes", rules.rules(), rules.groups.len());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            for problem in problems {
+                println!("{problem}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let config = config::load(args.config.config.as_deref())?;
+    let checks = callmeter_engines::doctor(&up::engine_options(&config, &args.data)?);
+    let failed = checks.iter().any(|check| check.state == CheckState::Fail);
+    if args.json {
+        println!("{}", serde_json::Value::Array(checks.iter().map(check_json).collect()));
+    } else {
+        checks.iter().for_each(print_check);
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn word(state: CheckState) -> &'static str {
+    match state {
+        CheckState::Ok => "ok",
+        CheckState::Warn => "warn",
+        CheckState::Fail => "FAIL",
+    }
+}
+
+fn check_json(check: &Check) -> serde_json::Value {
+    serde_json::json!({
+        "name": check.name, "state": word(check.state).to_lowercase(), "found": check.found, "cure": check.cure,
+    })
+}
+
+fn print_check(check: &Check) {
+    println!("{:<4}  {:<26}  {}", word(check.state), check.name, check.found);
+    if let Some(cure) = &check.cure {
+        println!("{:<34}→ {cure}", "");
+    }
+}

@@ -1,0 +1,173 @@
+//! The status of `up`: ClickHouse's answers and the children's states enter, a calm display leaves.
+//!
+//! On a terminal a few lines update in place; elsewhere plain lines are added. Promise: every number shown was read
+//! from ClickHouse as any user could read it.
+
+mod render;
+
+pub(crate) use render::summary;
+
+use super::{crew::Crew, receiver::Inbox, store::Run};
+use crate::{config::Config, migrate};
+use callmeter_engines::{Engines, child::ChildStatus};
+use clickhouse::{Client, Row};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use tokio::sync::{broadcast, watch};
+
+const REFRESH: Duration = Duration::from_secs(1);
+/// Between two plain lines, where there is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// What is watched.
+pub(crate) struct Watch {
+    client: Client,
+    children: Vec<watch::Receiver<ChildStatus>>,
+    webhooks: broadcast::Receiver<String>,
+    greeting: String,
+}
+
+/// One look at everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) totals: Totals,
+    /// Events committed per second since the look before.
+    pub(crate) rate: f64,
+    pub(crate) rollups: Vec<Line>,
+    pub(crate) restarts: u32,
+    /// Why ClickHouse could not be asked.
+    pub(crate) problem: Option<String>,
+}
+
+/// Sums over everything stored.
+#[derive(Clone, Debug, Default, Row, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) consumed: u64,
+    pub(crate) counted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) rows: u64,
+    pub(crate) lag: i64,
+    pub(crate) firing: u64,
+}
+
+/// One integration over the last minutes.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) integration: String,
+    pub(crate) customers: u64,
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p95_ms: f64,
+    pub(crate) cost: String,
+}
+
+const TOTALS: &str = "SELECT sum(l.consumed), sum(l.counted), sum(l.duplicates), sum(l.dead_lettered), \
+    (SELECT count() FROM deltas WHERE kind = 'data'), \
+    (SELECT sum(lag_records) FROM partition_progress FINAL), \
+    (SELECT countIf(last = 'firing') FROM (SELECT argMax(toString(state), at) AS last FROM alerts GROUP BY rule, fingerprint)) \
+    FROM ledger AS l";
+
+const ROLLUPS: &str = "SELECT integration, uniqExact(customer), sum(calls), sum(errors), \
+    latencyQuantile(0.5, sumMap(latency)), latencyQuantile(0.95, sumMap(latency)), toString(sum(cost)) \
+    FROM rollups WHERE window_start > now() - INTERVAL 5 MINUTE GROUP BY integration ORDER BY sum(calls) DESC LIMIT 8";
+
+impl Watch {
+    /// A watch over a running `up`.
+    pub(crate) fn new(config: &Config, run: &Run, engines: &Engines, crew: &Crew, inbox: &Inbox, logs: PathBuf) -> Self {
+        Self {
+            client: migrate::client(&config.clickhouse),
+            children: engines.status().into_iter().chain(crew.status()).collect(),
+            webhooks: inbox.lines(),
+            greeting: render::greeting(run, &logs),
+        }
+    }
+
+    /// Shows until dropped.
+    pub(crate) async fn show(&self) {
+        if std::io::stderr().is_terminal() {
+            self.show_in_place().await;
+        } else {
+            self.show_lines().await;
+        }
+    }
+
+    /// One look; the one before gives the rate.
+    pub(crate) async fn look(&self, before: Option<(&Look, Duration)>) -> Look {
+        let restarts = self.children.iter().map(|child| child.borrow().restarts).sum();
+        let asked = async {
+            let totals: Totals = self.client.query(TOTALS).fetch_one().await?;
+            let rollups: Vec<Line> = self.client.query(ROLLUPS).fetch_all().await?;
+            Ok::<_, clickhouse::error::Error>((totals, rollups))
+        };
+        match asked.await {
+            Ok((totals, rollups)) => {
+                let rate = before.map_or(0.0, |(before, since)| {
+                    totals.consumed.saturating_sub(before.totals.consumed) as f64 / since.as_secs_f64().max(0.1)
+                });
+                Look { totals, rate, rollups, restarts, problem: None }
+            }
+            Err(error) => Look {
+                problem: Some(error.to_string().chars().take(100).collect()),
+                restarts,
+                ..before.map(|(before, _)| before.clone()).unwrap_or_default()
+            },
+        }
+    }
+
+    async fn show_in_place(&self) {
+        eprintln!("{}", self.greeting);
+        let screen = MultiProgress::new();
+        let lines: Vec<ProgressBar> = (0..render::HEIGHT).map(|_| screen.add(plain_line())).collect();
+        let (mut webhooks, mut look, mut looked) = (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
+        let mut tick = tokio::time::interval(REFRESH);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    look = self.look(Some((&look, looked.elapsed()))).await;
+                    looked = Instant::now();
+                    for (line, text) in lines.iter().zip(render::block(&look)) {
+                        line.set_message(text);
+                    }
+                }
+                // Lines that were missed while the terminal was slow are in the history of alerts.
+                Ok(text) = webhooks.recv() => { let _ = screen.println(text); }
+            }
+        }
+    }
+
+    async fn show_lines(&self) {
+        eprintln!("{}", self.greeting);
+        let (mut webhooks, mut look, mut looked) = (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + PLAIN_EVERY, PLAIN_EVERY);
+        let mut table_at = 1;
+        for ticks in 1.. {
+            tokio::select! {
+                _ = tick.tick() => {
+                    look = self.look(Some((&look, looked.elapsed()))).await;
+                    looked = Instant::now();
+                    eprintln!("{}", render::summary(&look));
+                    if ticks >= table_at && !look.rollups.is_empty() {
+                        render::table(&look).iter().for_each(|line| eprintln!("{line}"));
+                        // Once soon, then every few minutes.
+                        table_at = ticks + 30;
+                    }
+                }
+                Ok(text) = webhooks.recv() => eprintln!("{text}"),
+            }
+        }
+    }
+}
+
+fn plain_line() -> ProgressBar {
+    let line = ProgressBar::new_spinner();
+    // The template is a constant that cannot fail; the default style is a fair second.
+    line.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    line
+}

@@ -1,0 +1,110 @@
+//! How the status reads: one look enters, lines of text leave. Pure.
+
+use super::{Line, Look};
+use crate::up::store::Run;
+use std::path::Path;
+
+/// Lines of the block that updates in place.
+pub(super) const HEIGHT: usize = 12;
+
+/// What is said once everything runs.
+pub(super) fn greeting(run: &Run, logs: &Path) -> String {
+    format!(
+        "\ncallmeter is up. Everything stays on this machine; Ctrl-C stops all.\n\n\
+         Send an event of your own:\n\
+         \x20 curl {ingest}/v1/events -H 'Authorization: Bearer {key}' \\\n\
+         \x20   -d '{{\"id\":\"my-1\",\"customer\":\"me\",\"integration\":\"hubspot\",\"status\":200,\"latency_ms\":12}}'\n\
+         See it:\n\
+         \x20 curl '{clickhouse}/?database={database}' -u {user}:{password} \\\n\
+         \x20   -d \"SELECT window_start, customer, integration, calls FROM rollups WHERE workspace = 'default'\"\n\n\
+         Board {board}   SQL {clickhouse}/play   Logs {logs}\n",
+        ingest = run.ingest_url,
+        key = run.api_key,
+        clickhouse = run.clickhouse_url,
+        database = run.clickhouse_database,
+        user = run.clickhouse_user,
+        password = run.clickhouse_password,
+        board = run.board_url,
+        logs = logs.display(),
+    )
+}
+
+/// The whole block, always [`HEIGHT`] lines.
+pub(super) fn block(look: &Look) -> Vec<String> {
+    let mut lines = vec![summary(look), String::new()];
+    match look.rollups.is_empty() {
+        true => lines.push("waiting for the first rollups".into()),
+        false => lines.extend(table(look)),
+    }
+    lines.resize(HEIGHT, String::new());
+    lines
+}
+
+/// Everything in one line.
+pub(crate) fn summary(look: &Look) -> String {
+    if let Some(problem) = &look.problem {
+        return format!("clickhouse does not answer: {problem}");
+    }
+    let totals = &look.totals;
+    let mut line = format!(
+        "{:.0} events/s   {} counted   {} duplicates   {} dead-lettered   lag {}   {} rollup rows   {} alerts firing",
+        look.rate, totals.counted, totals.duplicates, totals.dead_lettered, totals.lag, totals.rows, totals.firing
+    );
+    if look.restarts > 0 {
+        line.push_str(&format!("   {} restarts", look.restarts));
+    }
+    line
+}
+
+/// The last five minutes by integration.
+pub(crate) fn table(look: &Look) -> Vec<String> {
+    let head = format!(
+        "{:<12} {:>9} {:>9} {:>8} {:>9} {:>9} {:>12}",
+        "last 5 min", "customers", "calls", "errors", "p50 ms", "p95 ms", "cost"
+    );
+    std::iter::once(head).chain(look.rollups.iter().map(row)).collect()
+}
+
+fn row(line: &Line) -> String {
+    let share = 100.0 * line.errors as f64 / line.calls.max(1) as f64;
+    format!(
+        "{:<12} {:>9} {:>9} {:>7.1}% {:>9.0} {:>9.0} {:>12}",
+        line.integration, line.customers, line.calls, share, line.p50_ms, line.p95_ms, money(&line.cost)
+    )
+}
+
+/// An exact amount cut, not rounded, to what fits a table.
+fn money(exact: &str) -> String {
+    match exact.split_once('.') {
+        _ if exact == "0" => "-".into(),
+        Some((whole, fraction)) => format!("{whole}.{:0<4}", &fraction[..fraction.len().min(4)]),
+        None => exact.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::up::status::Totals;
+
+    #[test]
+    fn the_block_reads_at_a_glance_and_keeps_its_height() {
+        let line = Line {
+            integration: "stripe".into(), customers: 28, calls: 1200, errors: 60, p50_ms: 181.4, p95_ms: 420.6,
+            cost: "0.654321".into(),
+        };
+        let totals = Totals { consumed: 7205, counted: 7200, duplicates: 5, dead_lettered: 0, rows: 840, lag: 3, firing: 1 };
+        let look = Look { totals, rate: 199.6, rollups: vec![line], restarts: 0, problem: None };
+        let lines = block(&look);
+        assert_eq!(lines.len(), HEIGHT);
+        assert_eq!(
+            lines[..4],
+            [
+                "200 events/s   7200 counted   5 duplicates   0 dead-lettered   lag 3   840 rollup rows   1 alerts firing",
+                "",
+                "last 5 min   customers     calls   errors    p50 ms    p95 ms         cost",
+                "stripe              28      1200     5.0%       181       421       0.6543",
+            ]
+        );
+    }
+}

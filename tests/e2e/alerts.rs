@@ -1,0 +1,128 @@
+//! An alert fires and resolves at a receiver, and a restart neither forgets nor repeats.
+
+use crate::stack::{Stack, eventually, with_stack};
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+const SECRET: &[u8; 24] = b"twenty-four bytes secret";
+
+const RULES: &str = r#"
+groups:
+  - name: outage
+    interval: 1s
+    rules:
+      - alert: ErrorRateHigh
+        metric: error_rate
+        window: 2m
+        group_by: [customer, integration]
+        op: ">"
+        threshold: 0.5
+        min_samples: 5
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.customer }} {{ $labels.integration }} at {{ $value }}"}
+"#;
+
+/// Every webhook: its id and its body. Unsigned or wrongly signed ones fail the test.
+type Arrived = Arc<Mutex<Vec<(String, Value)>>>;
+
+async fn receiver() -> (String, Arrived) {
+    let arrived = Arrived::default();
+    let app = Router::new().route("/", post(take)).with_state(Arc::clone(&arrived));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, arrived)
+}
+
+async fn take(State(arrived): State<Arrived>, headers: HeaderMap, body: Bytes) {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let header = |name: &str| headers[name].to_str().expect("text").to_owned();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).expect("any length");
+    mac.update(format!("{}.{}.", header("webhook-id"), header("webhook-timestamp")).as_bytes());
+    mac.update(&body);
+    assert_eq!(header("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+    let body = serde_json::from_slice(&body).expect("JSON");
+    arrived.lock().expect("not poisoned").push((header("webhook-id"), body));
+}
+
+#[test]
+fn an_outage_pages_once_and_resolves_across_a_restart() {
+    with_stack(async |stack| {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let (receiver, arrived) = receiver().await;
+        let write = |name: &str, text: String| {
+            let file = stack.folder.path().join(name);
+            std::fs::write(&file, text).expect("written");
+            file.display().to_string()
+        };
+        let rules = write("rules.yaml", RULES.into());
+        let routing = write("routing.yaml", format!(
+            "route: {{receiver: here, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}\n\
+             receivers:\n  - name: here\n    webhook_configs:\n      - url: {receiver}\n        signing_secret: whsec_{}\n",
+            STANDARD.encode(SECRET),
+        ));
+        let ingest = stack.ingest().await;
+        stack.role("aggregate", &[]).await;
+        let settings = [
+            ("ALERTER__RULES", rules.as_str()),
+            ("ALERTER__ROUTING", routing.as_str()),
+            ("ALERTER__INTERVAL", "1s"),
+            ("ALERTER__PRIVATE_RECEIVERS", "127.0.0.0/8"),
+        ];
+        let alerter = stack.role("alert", &settings).await;
+
+        report(stack, &ingest, 503, 20).await;
+        let fired = webhook(&arrived, 0).await;
+        assert_eq!(fired["status"], "firing");
+        assert_eq!(fired["alerts"][0]["labels"]["customer"], "acme");
+        assert_eq!(fired["alerts"][0]["annotations"]["summary"], "acme stripe at 1");
+        assert_eq!(fired["version"], "4");
+
+        // Killed and started again, it knows that the page went out, and still resolves it.
+        stack.kill(alerter);
+        stack.restart(alerter);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(arrived.lock().expect("not poisoned").len(), 1, "a restart does not page again");
+        report(stack, &ingest, 200, 100).await;
+        let resolved = webhook(&arrived, 1).await;
+        assert_eq!(resolved["status"], "resolved");
+        assert_eq!(resolved["alerts"][0]["fingerprint"], fired["alerts"][0]["fingerprint"]);
+
+        let history = "SELECT rule, toString(state) AS state, notified FROM alerts WHERE state != 'pending' ORDER BY at";
+        eventually("both transitions are known to be notified", Duration::from_secs(10), async || {
+            let rows = stack.rows(history).await;
+            let wanted = ["firing", "resolved"].map(|state| json!({"rule": "ErrorRateHigh", "state": state, "notified": 1}));
+            if rows == wanted { Ok(()) } else { Err(format!("{rows:?}")) }
+        })
+        .await;
+    });
+}
+
+async fn report(stack: &Stack, ingest: &str, status: u16, calls: u32) {
+    let event = |_| json!({"id": format!("{:x}", free_number()), "customer": "acme", "integration": "stripe", "status": status});
+    let events: Vec<Value> = (0..calls).map(event).collect();
+    let (status, answer) = stack.send(&format!("{ingest}/v1/events"), "application/json", json!(events).to_string().into()).await;
+    assert_eq!(status, 202, "{answer}");
+}
+
+/// A number that was not used before in this process.
+fn free_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+async fn webhook(arrived: &Arrived, at: usize) -> Value {
+    eventually("a webhook arrives", Duration::from_secs(60), async || {
+        let count = arrived.lock().expect("not poisoned").len();
+        if count > at { Ok(()) } else { Err(format!("{count} arrived")) }
+    })
+    .await;
+    arrived.lock().expect("not poisoned")[at].1.clone()
+}

@@ -1,0 +1,77 @@
+//! Counted exactly once, whatever dies.
+
+use crate::{
+    intake::same_as_oracle,
+    producer::{Direct, event},
+    stack::{Stack, with_stack},
+};
+use std::time::Duration;
+
+/// Small and frequent batches make more moments at which a kill hurts.
+const HASTY: [(&str, &str); 2] = [("AGGREGATOR__FLUSH_INTERVAL", "20ms"), ("AGGREGATOR__SESSION_TIMEOUT", "1s")];
+
+/// Sends a slice of the seeded log: every 17th event twice, every 501st record poison.
+fn send(direct: &Direct, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        direct.event(&event(number));
+        if number % 17 == 0 {
+            direct.event(&event(number.saturating_sub(number % 340)));
+        }
+        if number % 501 == 0 {
+            direct.raw("poison", format!("poison {number}").as_bytes());
+        }
+    }
+    direct.flush();
+}
+
+#[test]
+fn an_aggregator_killed_in_mid_flow_counts_every_event_once() {
+    with_stack(async |stack| {
+        let aggregator = stack.role("aggregate", &[&HASTY[..], &[("AGGREGATOR__INSTANCE", "a")]].concat()).await;
+        let direct = Direct::new(&stack.kafka);
+        for round in 0..8_u64 {
+            send(&direct, round * 1_500..(round + 1) * 1_500);
+            // Another moment of the flush in each round.
+            tokio::time::sleep(Duration::from_millis(40 + 37 * round)).await;
+            stack.kill(aggregator);
+            stack.restart(aggregator);
+        }
+        same_as_oracle(stack).await;
+        stack.terminate(aggregator);
+    });
+}
+
+#[test]
+fn a_second_aggregator_joins_and_leaves_without_a_trace_in_the_numbers() {
+    with_stack(async |stack| {
+        let member = |name: &'static str| [&HASTY[..], &[("AGGREGATOR__INSTANCE", name)]].concat();
+        let first = stack.role("aggregate", &member("a")).await;
+        let direct = Direct::new(&stack.kafka);
+        send(&direct, 0..2_000);
+        let second = stack.role("aggregate", &member("b")).await;
+        shared(stack, [first, second]).await;
+        send(&direct, 2_000..4_000);
+        stack.terminate(first);
+        send(&direct, 4_000..6_000);
+        stack.restart(first);
+        shared(stack, [first, second]).await;
+        send(&direct, 6_000..8_000);
+        stack.kill(second);
+        send(&direct, 8_000..9_000);
+        same_as_oracle(stack).await;
+    });
+}
+
+/// Waits until both processes count partitions.
+async fn shared(stack: &Stack, roles: [usize; 2]) {
+    crate::stack::eventually("both count partitions", Duration::from_secs(30), async || {
+        for role in roles {
+            let assigned = stack.metric(role, "callmeter_aggregator_assigned_partitions").await?;
+            if assigned == 0.0 {
+                return Err(format!("role {role} has none"));
+            }
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,226 @@
+//! What goes in over HTTP comes out as counted, to the last call.
+
+use crate::{
+    oracle::{self, ROLLUPS},
+    producer::Direct,
+    stack::{Stack, eventually, with_stack},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::PathBuf,
+    time::Duration,
+};
+
+#[test]
+fn recorded_otlp_exports_add_up_to_the_last_call() {
+    with_stack(async |stack| {
+        let ingest = stack.ingest().await;
+        stack.role("aggregate", &[]).await;
+        let mut wanted_rollups = BTreeMap::new();
+        let mut wanted_calls = BTreeMap::new();
+        for language in ["python", "go"] {
+            let expected = replay(stack, &ingest, language).await;
+            for row in expected["rows"].as_array().expect("rows") {
+                let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+                let customer = row["customer"].as_str().unwrap_or("_unattributed").to_owned();
+                let calls = row["count"].as_i64().expect("a count");
+                let host = text("server.address");
+                *wanted_rollups.entry((customer.clone(), host.clone())).or_insert(0) += calls;
+                let status = row["status"].as_i64().unwrap_or(0);
+                *wanted_calls.entry((customer, host, status)).or_insert(0) += calls;
+            }
+        }
+        stack.drained(wanted_rollups.values().sum()).await;
+
+        let rows = stack.rows("SELECT customer, integration, toInt64(sum(calls)) AS calls FROM rollups GROUP BY ALL").await;
+        let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
+        let stored: BTreeMap<_, _> = rows
+            .iter()
+            .map(|row| ((text(row, "customer"), text(row, "integration")), row["calls"].as_i64().expect("a count")))
+            .collect();
+        assert_eq!(stored, wanted_rollups);
+
+        calls_written(stack, wanted_calls.values().sum()).await;
+        let rows = stack.rows("SELECT customer, host, toInt64(ifNull(status, 0)) AS status, toInt64(count()) AS calls FROM calls GROUP BY ALL").await;
+        let stored: BTreeMap<_, _> = rows
+            .iter()
+            .map(|row| ((text(row, "customer"), text(row, "host"), row["status"].as_i64().expect("a status")), row["calls"].as_i64().expect("a count")))
+            .collect();
+        assert_eq!(stored, wanted_calls);
+        same_as_oracle(stack).await;
+    });
+}
+
+/// Sends every recorded body with its recorded headers, then once more: a repeated export counts once.
+async fn replay(stack: &Stack, ingest: &str, language: &str) -> Value {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/otlp").join(language);
+    let read = |name: String| std::fs::read(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let expected: Value = serde_json::from_slice(&read("expected.json".into())).expect("JSON");
+    let bodies = expected["totals"]["bodies"].as_u64().expect("a count");
+    for number in 1..=bodies {
+        let headers: BTreeMap<String, String> =
+            serde_json::from_slice(&read(format!("{number:03}.headers.json"))).expect("JSON");
+        let mut request = stack.http.post(format!("{ingest}/v1/traces")).bearer_auth(&stack.key);
+        for (name, value) in headers {
+            if ["content-type", "content-encoding"].contains(&name.to_lowercase().as_str()) {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.body(read(format!("{number:03}.bin"))).send().await.expect("ingest answers");
+        assert_eq!(answer.status(), 200, "{language} {number:03}");
+    }
+    expected
+}
+
+#[test]
+fn every_form_of_body_is_counted_and_a_bad_item_costs_nothing_else() {
+    with_stack(async |stack| {
+        let ingest = stack.ingest().await;
+        stack.role("aggregate", &[]).await;
+        let url = format!("{ingest}/v1/events");
+        let event = |id: &str| json!({"id": id, "customer": "acme", "integration": "hubspot", "status": 200, "latency_ms": 12.5,
+            "time": "2026-11-20T12:00:00.123Z", "cost": {"amount": "0.0042", "currency": "USD"}, "shoe_size": 43});
+
+        let (status, answer) = stack.send(&url, "application/json", event("one").to_string().into()).await;
+        assert_eq!((status, &answer["accepted"]), (202, &json!(1)), "{answer}");
+
+        let array = json!([event("two"), {"id": "bad", "integration": "hubspot"}, event("three"), event("one")]);
+        let (status, answer) = stack.send(&url, "application/json", array.to_string().into()).await;
+        assert_eq!((status, &answer["accepted"]), (202, &json!(3)), "{answer}");
+        assert_eq!((&answer["rejected"][0]["index"], &answer["rejected"][0]["id"]), (&json!(1), &json!("bad")));
+
+        let lines = format!("{}\nnot json\n{}\n", event("four"), event("two"));
+        let (status, answer) = stack.send(&url, "application/x-ndjson", lines.into()).await;
+        assert_eq!((status, &answer["accepted"], &answer["rejected"][0]["index"]), (202, &json!(2), &json!(1)), "{answer}");
+
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(json!([event("five")]).to_string().as_bytes()).expect("in memory");
+        let request = stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
+        let request = request.header("content-encoding", "gzip").body(gzip.finish().expect("in memory"));
+        assert_eq!(request.send().await.expect("an answer").status(), 202);
+
+        let stranger = stack.http.post(&url).bearer_auth("cm_nobody_nothing").body("{}").send().await.expect("an answer");
+        assert_eq!(stranger.status(), 401);
+        let poisons = plant_poison(stack);
+
+        stack.drained(7 + poisons.len() as i64).await;
+        let rows = stack.rows("SELECT toInt64(sum(calls)) AS calls, toString(sum(cost)) AS cost FROM rollups").await;
+        assert_eq!(rows, [json!({"calls": 5, "cost": "0.021"})]);
+        let ledger = "SELECT toInt64(sum(duplicates)) AS duplicates, toInt64(sum(dead_lettered)) AS dead_lettered FROM ledger";
+        assert_eq!(stack.rows(ledger).await, [json!({"duplicates": 2, "dead_lettered": poisons.len()})]);
+        assert_eq!(dead_letters(stack), poisons);
+
+        calls_written(stack, 7).await;
+        let unknown = stack.rows("SELECT DISTINCT extra FROM calls").await;
+        assert_eq!(unknown, [json!({"extra": {"shoe_size": "43"}})]);
+        same_as_oracle(stack).await;
+    });
+}
+
+/// Records that are no events, each for another reason; their values, sorted.
+fn plant_poison(stack: &Stack) -> Vec<Vec<u8>> {
+    let direct = Direct::new(&stack.kafka);
+    let mut cut = Vec::new();
+    callmeter_schemas::avro::encode(&crate::producer::event(1), &mut cut);
+    cut.truncate(40);
+    let mut nobody = Vec::new();
+    let empty = callmeter_schemas::CallEvent { customer: String::new(), ..crate::producer::event(2) };
+    callmeter_schemas::avro::encode(&empty, &mut nobody);
+    let mut poisons = vec![b"hello".to_vec(), vec![0, 0, 0, 0, 9, 1, 2, 3], cut, nobody];
+    for poison in &poisons {
+        direct.raw("poison", poison);
+    }
+    direct.flush();
+    poisons.sort();
+    poisons
+}
+
+fn dead_letters(stack: &Stack) -> Vec<Vec<u8>> {
+    let letters = oracle::read_topic(&stack.kafka, "callmeter.dead-letters.v1");
+    let mut values: Vec<Vec<u8>> = letters
+        .iter()
+        .map(|(_, _, letter)| {
+            let letter: Value = serde_json::from_slice(letter).expect("JSON");
+            STANDARD.decode(letter["value"].as_str().expect("a value")).expect("base64")
+        })
+        .collect();
+    values.sort();
+    values
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_while_kafka_is_away() {
+    with_stack(async |stack| {
+        let ingest = stack.ingest().await;
+        stack.role("aggregate", &[]).await;
+        let url = format!("{ingest}/v1/events");
+        let body = |id: &str| json!({"id": id, "customer": "acme", "integration": "x"}).to_string().into_bytes();
+        let (status, _) = stack.send(&url, "application/json", body("before")).await;
+        assert_eq!(status, 202);
+
+        stack.pause_kafka(true);
+        let request = stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
+        let away = request.body(body("during")).send().await.expect("ingest answers");
+        assert_eq!(away.status(), 503);
+        assert!(away.headers().contains_key("retry-after"));
+        stack.pause_kafka(false);
+
+        // The event may have been stored although it was not acknowledged: sent again, it counts once all the same.
+        eventually("kafka is back", Duration::from_secs(30), async || {
+            match stack.send(&url, "application/json", body("during")).await {
+                (202, _) => Ok(()),
+                (status, answer) => Err(format!("{status} {answer}")),
+            }
+        })
+        .await;
+        eventually("both events are counted once", Duration::from_secs(30), async || {
+            match stack.number("SELECT toInt64(sum(calls)) FROM rollups").await {
+                2 => Ok(()),
+                calls => Err(format!("{calls} calls")),
+            }
+        })
+        .await;
+        same_as_oracle(stack).await;
+    });
+}
+
+/// Waits until the view `calls` holds so many rows.
+pub(crate) async fn calls_written(stack: &Stack, rows: i64) {
+    eventually("the raw calls are written", Duration::from_secs(30), async || {
+        let written = stack.number("SELECT toInt64(count()) FROM calls").await;
+        if written == rows { Ok(()) } else { Err(format!("{written} of {rows}")) }
+    })
+    .await;
+}
+
+/// Compares every cell, the ledger and the duplicate flags with an independent recompute from the log.
+pub(crate) async fn same_as_oracle(stack: &Stack) {
+    let truth = oracle::recompute(&stack.kafka);
+    stack.drained(truth.records).await;
+    let stored = oracle::stored(&stack.rows(ROLLUPS).await);
+    assert_eq!(stored.len(), truth.cells.len(), "keys × windows");
+    for (key, cell) in &truth.cells {
+        assert_eq!(stored.get(key), Some(cell), "{key:?}");
+    }
+    let counted: i64 = truth.cells.values().map(|cell| cell.calls).sum();
+    assert_eq!(counted + truth.duplicates + truth.dead_lettered, truth.records);
+    let ledger = "SELECT toInt64(sum(consumed)) AS consumed, toInt64(sum(counted)) AS counted, \
+        toInt64(sum(duplicates)) AS duplicates, toInt64(sum(dead_lettered)) AS dead_lettered, max(commits) AS commits FROM ledger";
+    let wanted = json!({"consumed": truth.records, "counted": counted, "duplicates": truth.duplicates,
+        "dead_lettered": truth.dead_lettered, "commits": 1});
+    assert_eq!(stack.rows(ledger).await, [wanted]);
+    let gaps = "SELECT source, partition, first_offset FROM (SELECT *, lagInFrame(next_offset, 1, first_offset) \
+        OVER (PARTITION BY source, partition ORDER BY first_offset ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) \
+        AS before FROM ledger) WHERE before != first_offset";
+    assert_eq!(stack.rows(gaps).await, Vec::<Value>::new(), "the batches tile the log");
+    let events = truth.records - truth.dead_lettered;
+    calls_written(stack, events).await;
+    let flagged = stack.rows("SELECT partition, offset FROM calls WHERE duplicate ORDER BY partition, offset").await;
+    let wanted: Vec<Value> =
+        truth.duplicate_places.iter().map(|(partition, offset)| json!({"partition": partition, "offset": offset})).collect();
+    assert_eq!(flagged, wanted, "the duplicate flag agrees with the ledger");
+}

@@ -1,0 +1,73 @@
+//! A direct producer: seeded events, duplicates and poison enter Kafka without passing ingest.
+
+use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, avro, topics};
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseRecord, Producer, ThreadedProducer},
+};
+use std::time::Duration;
+
+/// A producer of the calls topic.
+pub(crate) struct Direct(ThreadedProducer<rdkafka::producer::DefaultProducerContext>);
+
+impl Direct {
+    pub(crate) fn new(brokers: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .create()
+            .expect("a producer");
+        Self(producer)
+    }
+
+    /// Puts one event into the log.
+    pub(crate) fn event(&self, event: &CallEvent) {
+        let mut value = Vec::new();
+        avro::encode(event, &mut value);
+        self.raw(&event.record_key(), &value);
+    }
+
+    /// Puts any bytes into the log.
+    pub(crate) fn raw(&self, key: &str, value: &[u8]) {
+        self.0.send(BaseRecord::to(topics::CALLS).key(key).payload(value)).expect("the queue has room");
+    }
+
+    /// Waits until the broker has everything.
+    pub(crate) fn flush(&self) {
+        self.0.flush(Duration::from_secs(30)).expect("the broker acknowledges");
+    }
+}
+
+/// The event of a number: the same number always makes the same event.
+pub(crate) fn event(number: u64) -> CallEvent {
+    let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number << 7;
+    let pick = |shift: u32, among: u64| dice >> shift & 0xffff_ffff % among.max(1).next_power_of_two() % among;
+    let failed = pick(3, 7) == 0;
+    CallEvent {
+        workspace: "test".into(),
+        id: format!("direct-{number}"),
+        // Three minutes of a fixed hour, so that windows are shared and a few events are late.
+        time_us: 1_780_000_000_000_000 + (pick(9, 180) * 1_000_000) as i64,
+        customer: format!("customer-{}", pick(13, 40)),
+        integration: ["hubspot", "stripe", "github", "openai"][pick(21, 4) as usize].into(),
+        endpoint: format!("GET /v1/things/{{id}}/{}", pick(25, 3)),
+        tier: ["", "standard"][pick(29, 2) as usize].into(),
+        environment: "production".into(),
+        error_class: Some(if failed { ErrorClass::Upstream5xx } else { ErrorClass::Ok }),
+        status: Some(if failed { 503 } else { 200 }),
+        latency_us: Some(100 + pick(30, 2_000_000)),
+        queue_us: Some(pick(11, 5_000)),
+        attempt: 1 + pick(17, 3) as u32,
+        items: Some(pick(5, 4)),
+        records: Some(pick(7, 100)),
+        bytes_in: Some(pick(19, 9_000)),
+        bytes_out: None,
+        cost: (pick(23, 3) > 0).then(|| Cost {
+            amount: Amount::from_units(i128::from(number) * 1_000_003 + 7).expect("small"),
+            currency: ["USD", "EUR"][pick(27, 2) as usize].into(),
+        }),
+        ..CallEvent::default()
+    }
+}
