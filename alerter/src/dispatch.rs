@@ -10,15 +10,13 @@
 //! was said before, so that a repetition after a crash or a failed delivery carries the same id.
 
 use crate::{
+    knowledge::{Log, after},
     routing::Route,
     rules::Texts,
     transition::{State, Transition, digest},
 };
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a resolved alert waits for a target that cannot be reached, before it is forgotten.
 const RESOLVED_KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -119,24 +117,6 @@ struct Group {
     alerts: BTreeMap<String, Transition>,
     next_flush: Timestamp,
     logs: Vec<Log>,
-}
-
-/// What one target knows of one group.
-#[derive(Clone, Debug, Default)]
-struct Log {
-    told: Option<Said>,
-    /// The notification on the way.
-    in_flight: Option<Notification>,
-    /// Whether a flush found it on the way.
-    waited: bool,
-}
-
-/// When a target was last told, which transitions, and which alerts were firing then.
-#[derive(Clone, Debug)]
-struct Said {
-    at: Timestamp,
-    ids: BTreeSet<String>,
-    firing: BTreeSet<String>,
 }
 
 impl Dispatcher {
@@ -291,57 +271,6 @@ impl Group {
             alerts,
         })
     }
-}
-
-impl Log {
-    fn reason<'a>(
-        &self,
-        alerts: impl Iterator<Item = &'a Transition> + Clone,
-        repeat_interval: Duration,
-        target: &Target,
-        now: Timestamp,
-    ) -> Result<NotifyReason, QuietReason> {
-        let mut firing = alerts.clone().filter(|alert| alert.state == State::Firing).peekable();
-        let fires = firing.peek().is_some();
-        let Some(said) = &self.told else {
-            return if fires {
-                Ok(NotifyReason::FirstNotification)
-            } else {
-                Err(QuietReason::ResolvedBeforeFirst)
-            };
-        };
-        if firing.any(|alert| !said.ids.contains(&alert.id)) {
-            return Ok(NotifyReason::NewAlerts);
-        }
-        if alerts.clone().any(|alert| self.owes(target, alert)) {
-            return Ok(NotifyReason::Resolved);
-        }
-        if fires && now >= after(said.at, repeat_interval) {
-            return Ok(NotifyReason::RepeatElapsed);
-        }
-        Err(QuietReason::Unchanged)
-    }
-
-    /// Whether the target was told that this resolved alert fires, and still has to hear of its end.
-    fn owes(&self, target: &Target, alert: &Transition) -> bool {
-        let told = |said: &Said| said.firing.contains(&alert.fingerprint) && !said.ids.contains(&alert.id);
-        target.send_resolved && alert.state == State::Resolved && self.told.as_ref().is_some_and(told)
-    }
-
-    /// Whether a resolved alert must be kept for the target: a notification may be telling it just now.
-    fn waits_for(&self, target: &Target, alert: &Transition) -> bool {
-        self.in_flight.is_some() || self.owes(target, alert)
-    }
-
-    fn learn(&mut self, at: Timestamp, alerts: &[Transition]) {
-        let ids = alerts.iter().map(|alert| alert.id.clone()).collect();
-        let firing = alerts.iter().filter(|alert| alert.state == State::Firing);
-        self.told = Some(Said { at, ids, firing: firing.map(|alert| alert.fingerprint.clone()).collect() });
-    }
-}
-
-fn after(time: Timestamp, wait: Duration) -> Timestamp {
-    time.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 fn notification_id(key: &str, route: &Route, target: &Target, alerts: &[Transition], log: &Log) -> String {

@@ -12,18 +12,15 @@
 //! Promise: pure. It never looks at the clock; the same inputs give the same transitions.
 
 use crate::{
+    alert::{Alert, Observation, RuleKey, Standing, Subject, orphaned},
     measure::measure,
     query::{Answer, Group},
     rules::{Rule, RuleSet, Texts},
-    template,
-    transition::{State, Transition, fingerprint, transition_id},
+    transition::{State, Transition, fingerprint},
     vocabulary::Quantity,
 };
-use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Most alerts of one rule that are open at a time; further groups start none and are counted.
 pub const MAX_ALERTS_PER_RULE: usize = 10_000;
@@ -50,57 +47,6 @@ pub struct Evaluation {
 #[derive(Debug, Default)]
 pub struct Evaluator {
     open: BTreeMap<RuleKey, HashMap<String, Alert>>,
-}
-
-/// What tells rules apart: group, name and the rule's own labels.
-pub type RuleKey = (String, String, Texts);
-
-#[derive(Clone, Debug)]
-struct Alert {
-    labels: Texts,
-    firing: bool,
-    /// Pending since, then firing since.
-    since: Timestamp,
-    value: f64,
-}
-
-/// What a rule, or a condition of Callmeter's own, brings to each of its alerts.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// Name of the rule group.
-    pub group: &'a str,
-    /// Name of the rule.
-    pub rule: &'a str,
-    /// The rule's own labels.
-    pub labels: &'a Texts,
-    /// What values are compared with.
-    pub threshold: f64,
-    /// How long a value must exceed.
-    pub pending_for: Duration,
-    /// Templates.
-    pub annotations: &'a Texts,
-}
-
-/// How one group stands towards a rule now.
-#[derive(Clone, Debug)]
-pub struct Observation {
-    /// Labels of its alert.
-    pub labels: Texts,
-    /// What was measured.
-    pub value: f64,
-    /// How that compares.
-    pub standing: Standing,
-}
-
-/// How a value compares with a rule's thresholds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Beyond the threshold.
-    Exceeds,
-    /// Not beyond it, but not yet beyond `clear_threshold` either: a firing alert goes on.
-    Lingers,
-    /// On the clear side.
-    Clear,
 }
 
 impl Evaluator {
@@ -160,11 +106,7 @@ impl Evaluator {
                     evaluation.over_limit += 1;
                     continue;
                 }
-                let alert = Alert::starting(&observation, now);
-                if !subject.pending_for.is_zero() {
-                    evaluation.transitions.push(alert.transition(subject, &print, State::Pending, now));
-                }
-                alerts.insert(print.clone(), alert);
+                evaluation.transitions.extend(begin(alerts, &print, &observation, subject, now));
             }
             let Some(alert) = alerts.get_mut(&print) else { continue };
             alert.value = observation.value;
@@ -186,6 +128,20 @@ impl Evaluator {
     pub fn firing(&self) -> usize {
         self.open.values().flat_map(HashMap::values).filter(|alert| alert.firing).count()
     }
+}
+
+/// Opens an alert; it is pending unless it may fire at once.
+fn begin(
+    alerts: &mut HashMap<String, Alert>,
+    print: &str,
+    observation: &Observation,
+    subject: Subject<'_>,
+    now: Timestamp,
+) -> Option<Transition> {
+    let alert = Alert::starting(observation, now);
+    let pending = alert.transition(subject, print, State::Pending, now);
+    alerts.insert(print.to_owned(), alert);
+    (!subject.pending_for.is_zero()).then_some(pending)
 }
 
 /// Ends every alert that is not kept, in the order of their fingerprints.
@@ -222,13 +178,6 @@ fn labels(rule: &Rule, answer: &Answer, group: &Group) -> Texts {
     labels
 }
 
-impl Subject<'_> {
-    /// What tells it apart.
-    pub fn key(&self) -> RuleKey {
-        (self.group.to_owned(), self.rule.to_owned(), self.labels.clone())
-    }
-}
-
 impl Rule {
     /// What tells it apart.
     pub fn key(&self) -> RuleKey {
@@ -255,54 +204,6 @@ impl Rule {
     }
 }
 
-impl Alert {
-    fn starting(observation: &Observation, now: Timestamp) -> Self {
-        Self { labels: observation.labels.clone(), firing: false, since: now, value: observation.value }
-    }
-
-    fn is_ripe(&self, pending_for: Duration, now: Timestamp) -> bool {
-        let waited = now.duration_since(self.since).max(SignedDuration::ZERO);
-        !self.firing && waited.unsigned_abs() >= pending_for
-    }
-
-    fn fire(&mut self, now: Timestamp) {
-        (self.firing, self.since) = (true, now);
-    }
-
-    fn goes_on(&self, standing: Standing) -> bool {
-        standing == Standing::Exceeds || self.firing && standing == Standing::Lingers
-    }
-
-    fn transition(&self, subject: Subject<'_>, print: &str, state: State, now: Timestamp) -> Transition {
-        Transition {
-            id: transition_id(print, self.since, state),
-            workspace: self.labels.get("workspace").cloned().unwrap_or_default(),
-            rule_group: subject.group.to_owned(),
-            rule: subject.rule.to_owned(),
-            fingerprint: print.to_owned(),
-            annotations: template::render_all(subject.annotations, &self.labels, self.value),
-            labels: self.labels.clone(),
-            state,
-            value: self.value,
-            threshold: subject.threshold,
-            at: now,
-            starts_at: self.since,
-            ends_at: (state == State::Resolved).then_some(now),
-        }
-    }
-}
-
-impl From<&Transition> for Alert {
-    fn from(transition: &Transition) -> Self {
-        Self {
-            labels: transition.labels.clone(),
-            firing: transition.state == State::Firing,
-            since: transition.starts_at,
-            value: transition.value,
-        }
-    }
-}
-
 /// The rule that an alert belongs to: of rules with the same name, the one with most labels in common.
 fn owner<'k>(known: &'k [RuleKey], alert: &Transition) -> Option<&'k RuleKey> {
     let carries = |labels: &Texts| labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value));
@@ -310,14 +211,4 @@ fn owner<'k>(known: &'k [RuleKey], alert: &Transition) -> Option<&'k RuleKey> {
         .iter()
         .filter(|(group, rule, labels)| *group == alert.rule_group && *rule == alert.rule && carries(labels))
         .max_by_key(|(_, _, labels)| labels.len())
-}
-
-fn orphaned(last: &Transition, now: Timestamp) -> Transition {
-    Transition {
-        id: transition_id(&last.fingerprint, last.starts_at, State::Resolved),
-        state: State::Resolved,
-        at: now,
-        ends_at: Some(now),
-        ..last.clone()
-    }
 }

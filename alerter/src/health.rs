@@ -3,7 +3,8 @@
 //! They go through the same evaluator and the same dispatch as rules. Promise: pure.
 
 use crate::{
-    evaluate::{Evaluator, Freshness, Observation, RuleKey, Standing, Subject},
+    alert::{Observation, RuleKey, Standing, Subject},
+    evaluate::{Evaluator, Freshness},
     rules::Texts,
     transition::Transition,
 };
@@ -43,6 +44,7 @@ pub fn pipeline(
     let bound = max_lag.as_secs_f64();
     let exceeds = lag_seconds.is_none_or(|lag| lag > bound);
     let summary = match lag_seconds {
+        Some(_) if !exceeds => "counting of calls keeps up again, {{ $value | humanizeDuration }} behind",
         Some(_) => "counting of calls is {{ $value | humanizeDuration }} behind; alerts are held",
         None => "no aggregator has reported its progress; alerts are held",
     };

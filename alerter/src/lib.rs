@@ -21,6 +21,7 @@ pub mod rules;
 pub mod vocabulary;
 pub mod yaml;
 
+pub mod alert;
 pub mod evaluate;
 pub mod health;
 pub mod measure;
@@ -31,6 +32,7 @@ pub mod template;
 pub mod transition;
 
 pub mod dispatch;
+mod knowledge;
 pub mod message;
 pub mod retry;
 pub mod routing;

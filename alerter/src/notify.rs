@@ -223,3 +223,6 @@ fn report(
     let at = Timestamp::now();
     Report { notification: notification.clone(), attempt, at, outcome, status, detail }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,7 @@ impl Pipeline {
         self.unstored.extend(changes);
         if error.is_empty() {
             let _ = self.store_changes().await;
+            self.note(Vec::new()).await;
         }
         self.metrics.alerts_firing.set(self.evaluator.firing() as i64);
     }
@@ -236,6 +237,9 @@ impl Pipeline {
     /// Writes steps of notifications; what cannot be written now is tried again with the next ones.
     async fn note(&mut self, rows: Vec<DeliveryRow>) {
         self.unwritten.extend(rows);
+        if self.unwritten.is_empty() {
+            return;
+        }
         let count = self.unwritten.len();
         match self.store.write_deliveries(self.unwritten.clone()).await {
             Ok(()) => self.unwritten.clear(),

@@ -241,6 +241,14 @@ inhibit_rules: []
 ";
         let problems = Routing::parse("routing.yaml", text).expect_err("mistakes");
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+routing.yaml:3: route.receiver: there is no receiver `opps` (did you mean `ops`?)
+routing.yaml:4: route.group_wiat: unknown key (did you mean `group_wait`?)
+routing.yaml:5: route.routes: not supported yet
+routing.yaml:8: receivers[0].slack_configs: not supported yet
+routing.yaml:10: receivers[0].webhook_configs[0]: exactly one of url and url_file is needed
+routing.yaml:12: receivers[0].webhook_configs[0].http_config: not supported yet
+routing.yaml:13: inhibit_rules: not supported yet
+");
     }
 }

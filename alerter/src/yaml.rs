@@ -160,12 +160,12 @@ mod tests {
     #[test]
     fn every_key_and_value_knows_its_line() {
         let tree = parse("a:\n  - x: 0.05\n    y: [1, \"2\", true, ~]\n").expect("valid");
-        insta::assert_compact_debug_snapshot!(tree, @"");
+        insta::assert_compact_debug_snapshot!(tree, @r#"Node { line: 1, value: Map([Entry { line: 1, key: "a", value: Node { line: 2, value: List([Node { line: 2, value: Map([Entry { line: 2, key: "x", value: Node { line: 2, value: Number("0.05") } }, Entry { line: 3, key: "y", value: Node { line: 3, value: List([Node { line: 3, value: Number("1") }, Node { line: 3, value: Text("2") }, Node { line: 3, value: Bool(true) }, Node { line: 3, value: Null }]) } }]) }]) } }]) }"#);
     }
 
     #[test]
     fn a_broken_text_and_a_repeated_key_are_refused_with_their_line() {
-        insta::assert_snapshot!(parse("a: 1\nb: [1, 2\n").expect_err("broken"), @"");
-        insta::assert_snapshot!(parse("a: 1\nb: 2\na: 3\n").expect_err("repeated"), @"");
+        insta::assert_snapshot!(parse("a: 1\nb: [1, 2\n").expect_err("broken"), @"line 2: unclosed bracket '[' at line 2, column 4");
+        insta::assert_snapshot!(parse("a: 1\nb: 2\na: 3\n").expect_err("repeated"), @"line 3: duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable at line 3, column 1");
     }
 }

@@ -1,6 +1,6 @@
 //! Ingest: HTTP requests with call events enter, acknowledged Kafka records leave.
 //!
-//! The way of an event: [`server`](self) accepts a connection, `pipeline` identifies the sender and
+//! The way of an event: `server` accepts a connection, `pipeline` identifies the sender and
 //! receives the body, [`json`] or [`otlp`] reads it item by item into a [`draft`], [`admit`] makes it a
 //! `CallEvent` or a rejection, [`encode`] writes its record, `kafka` publishes the records of the request
 //! and waits for the brokers, `answer` tells the sender. [`intake`] is the pure middle of it in one call.
@@ -9,36 +9,61 @@
 //! answered with a reason. Not promised: that an event answered with 503 was *not* stored; its id makes
 //! sending it again safe, and an event without an id is counted twice then.
 
+// The shell, in the order in which a request passes it.
 pub mod config;
-pub mod keys;
+
 pub mod metrics;
 
-mod pipeline;
 mod server;
 
-pub mod budget;
-pub mod inflate;
-pub mod limits;
+mod pipeline;
+
 mod receive;
 
-pub mod admit;
-pub mod classify;
-pub mod draft;
-pub mod encode;
-pub mod intake;
-pub mod json;
-pub mod members;
-pub mod number;
-pub mod otlp;
-mod parts;
-mod read;
-pub mod sieve;
-pub mod span;
-mod values;
-mod wire;
+mod kafka;
 
 mod answer;
-mod kafka;
+
+// The pure core: who may send, and how much.
+pub mod keys;
+
+pub mod limits;
+
+pub mod budget;
+
+pub mod inflate;
+
+// The pure core: bodies become items, items become drafts.
+pub mod intake;
+
+pub mod json;
+
+pub mod members;
+
+mod parts;
+
+mod values;
+
+mod read;
+
+pub mod number;
+
+pub mod otlp;
+
+mod wire;
+
+pub mod span;
+
+pub mod classify;
+
+// The pure core: drafts become events, events become records.
+pub mod draft;
+
+pub mod admit;
+
+pub mod sieve;
+
+pub mod encode;
 
 pub use config::IngestConfig;
 pub use metrics::IngestMetrics;

@@ -64,8 +64,20 @@ const SECRETS: &[&str] = &[
     "passphrase",
 ];
 
-/// Names that hold a part above and are counts, not secrets.
-const COUNTS: &[&str] = &["tokens", "tokencount", "tokenlimit", "maxtoken", "tokenusage"];
+/// Parts of names that count the tokens of language models and are no secrets.
+const COUNTS: &[&str] = &[
+    "prompttoken",
+    "completiontoken",
+    "inputtoken",
+    "outputtoken",
+    "totaltoken",
+    "cachedtoken",
+    "reasoningtoken",
+    "maxtoken",
+    "tokencount",
+    "tokenlimit",
+    "tokenusage",
+];
 
 /// The name under which a response header is kept; `None` drops it. Underscores, as OpenTelemetry
 /// libraries write them, are dashes.
@@ -73,15 +85,21 @@ pub fn header_name(name: &str) -> Option<String> {
     let name: String = name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect();
     let limit_like =
         HEADERS.contains(&name.as_str()) || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    (limit_like && (!is_secret(&name) || name.contains("ratelimit"))).then_some(name)
+    (limit_like && (!is_secret(&name) || plain(&name).contains("ratelimit"))).then_some(name)
 }
 
 /// Whether a name looks like that of a secret. Counts of language model tokens do not.
 pub fn is_secret(name: &str) -> bool {
-    let plain: String =
-        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let secret = SECRETS.iter().any(|part| plain.contains(part)) || plain == "auth" || plain == "jwt";
-    secret && !COUNTS.iter().any(|part| plain.contains(part))
+    let mut plain = plain(name);
+    if !SECRETS.iter().any(|part| plain.contains(part)) {
+        return plain == "auth" || plain == "jwt";
+    }
+    COUNTS.iter().for_each(|part| plain = plain.replace(part, ""));
+    plain != "tokens" && SECRETS.iter().any(|part| plain.contains(part))
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Whether JSON text holds, at any depth, a member whose name looks like a secret.
@@ -188,12 +206,15 @@ mod tests {
             "refresh_token",
             "clientSecret",
             "db.password",
+            "access_tokens",
             "Cookie",
             "auth",
         ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["region", "prompt_tokens", "max_token", "author", "key", "workspace"] {
+        for name in
+            ["region", "gen_ai.usage.prompt_tokens", "max_tokens", "tokens", "author", "key", "workspace"]
+        {
             assert!(!is_secret(name), "{name}");
         }
         assert!(holds_secret(r#"{"request":{"headers":[{"Authorization":"Bearer x"}]}}"#));

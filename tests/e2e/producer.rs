@@ -5,7 +5,10 @@ use rdkafka::{
     ClientConfig,
     producer::{BaseRecord, Producer, ThreadedProducer},
 };
-use std::time::Duration;
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// A producer of the calls topic.
 pub(crate) struct Direct(ThreadedProducer<rdkafka::producer::DefaultProducerContext>);
@@ -40,6 +43,13 @@ impl Direct {
     }
 }
 
+/// When this process began; raw calls are kept by their own time, so that it must be a recent one.
+#[allow(clippy::disallowed_methods, reason = "the clock of the pretended services")]
+static BEGAN_US: LazyLock<i64> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    since.as_micros().try_into().expect("before 292277")
+});
+
 /// The event of a number: the same number always makes the same event.
 pub(crate) fn event(number: u64) -> CallEvent {
     let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number << 7;
@@ -48,8 +58,8 @@ pub(crate) fn event(number: u64) -> CallEvent {
     CallEvent {
         workspace: "test".into(),
         id: format!("direct-{number}"),
-        // Three minutes of a fixed hour, so that windows are shared and a few events are late.
-        time_us: 1_780_000_000_000_000 + (pick(9, 180) * 1_000_000) as i64,
+        // The last three minutes, so that windows are shared and most events come late.
+        time_us: *BEGAN_US - (pick(9, 180) * 1_000_000) as i64,
         customer: format!("customer-{}", pick(13, 40)),
         integration: ["hubspot", "stripe", "github", "openai"][pick(21, 4) as usize].into(),
         endpoint: format!("GET /v1/things/{{id}}/{}", pick(25, 3)),

@@ -222,13 +222,15 @@ mod tests {
     #[tokio::test]
     async fn silent_child_is_not_ready_in_time_and_does_not_stay() {
         let dir = tempfile::tempdir().expect("a folder");
-        let error = Supervised::start(shell(dir.path(), "echo $$ > pid; exec sleep 602", false))
-            .await
-            .expect_err("it never answers");
+        let mut spec = shell(dir.path(), "echo $$ > pid; exec sleep 602", false);
+        spec.working_dir = Some(dir.path().to_path_buf());
+        let error = Supervised::start(spec).await.expect_err("it never answers");
         assert!(
             matches!(error.problem(), Problem::NotReady { reason, .. } if reason == "no answer"),
             "{error}"
         );
+        let written = std::fs::read_to_string(dir.path().join("pid")).expect("it ran");
+        assert!(!exists(written.trim().parse().expect("a process id")));
     }
 
     #[test]
