@@ -100,7 +100,10 @@ async fn create_topics(config: &KafkaConfig) -> anyhow::Result<Report> {
         NewTopic::new(topics::CALLS, config.partitions, replication())
             .set("message.timestamp.type", "LogAppendTime")
             .set("retention.ms", &week),
-        NewTopic::new(topics::DEAD_LETTERS, 1, replication()).set("retention.ms", &month),
+        // A letter holds a whole record in base64: the topic takes more than the brokers' default of 1 MiB.
+        NewTopic::new(topics::DEAD_LETTERS, 1, replication())
+            .set("retention.ms", &month)
+            .set("max.message.bytes", "4194304"),
         NewTopic::new(topics::CONTROL, 1, replication()).set("cleanup.policy", "compact"),
     ];
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));

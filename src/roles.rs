@@ -54,7 +54,9 @@ pub(crate) async fn alert(config: Config) -> anyhow::Result<()> {
     let stop = Stop::on_signals(readiness.clone(), SHUTDOWN_BOUND)?;
     if await_schema(&config, &stop).await? {
         readiness.set(true);
-        let Config { alerter, clickhouse, .. } = config;
+        let Config { mut alerter, clickhouse, .. } = config;
+        // One setting decides the length of a window.
+        alerter.rollup_window = config.aggregator.window;
         callmeter_alerter::run(alerter, clickhouse, metrics, stop.wait()).await.context("alerter")?;
     }
     Ok(())
@@ -107,7 +109,7 @@ impl Stop {
                 () = tokio::time::sleep(bound) => {}
             }
             eprintln!("error: stopped before everything was put away");
-            std::process::exit(1);
+            end_now();
         });
         Ok(Self(stopped))
     }
@@ -120,4 +122,9 @@ impl Stop {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "what should be put away did not end within its bound")]
+fn end_now() -> ! {
+    std::process::exit(1)
 }

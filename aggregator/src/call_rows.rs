@@ -217,3 +217,6 @@ fn quotas(avro: &[u8], out: &mut Vec<serde_json::Value>) -> Result<(), Malformed
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub(crate) fn write(assignment: Assignment) {
 /// Finds where to go on and starts to read there; `None` when something is away.
 fn begin(assignment: &Assignment) -> Option<Reader> {
     let (lane, partition) = (&assignment.lane, assignment.partition);
-    let position = match lane.runtime.block_on(lane.store.calls_position(assignment.owner())) {
+    let position = match unless_over(assignment, lane.store.calls_position(assignment.owner()))? {
         Ok(position) => position,
         Err(error) => {
             tracing::warn!(partition, error = %brief(&error), "position of raw calls not readable");
@@ -98,12 +98,13 @@ fn store(assignment: &Assignment, rows: &mut CallRows, next: i64) {
     let mut wait = Duration::from_millis(100);
     while !assignment.is_over() {
         let insert = lane.store.insert_calls(assignment.owner(), COLUMNS, block.clone(), next);
-        match lane.runtime.block_on(insert) {
-            Ok(()) => {
+        match unless_over(assignment, insert) {
+            None => return,
+            Some(Ok(())) => {
                 lane.metrics.calls_rows.inc_by(written);
                 return;
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 lane.metrics.calls_failures.inc();
                 tracing::warn!(partition = assignment.partition, error = %brief(&error), "raw calls not written yet");
             }
@@ -111,6 +112,22 @@ fn store(assignment: &Assignment, rows: &mut CallRows, next: i64) {
         pause(assignment, wait);
         wait = (wait * 2).min(LONGEST_WAIT);
     }
+}
+
+/// What ClickHouse answers; `None` when told to stop before it does, so that a ClickHouse which hangs does
+/// not hold up the revoke.
+fn unless_over<T>(assignment: &Assignment, question: impl Future<Output = T>) -> Option<T> {
+    let over = async {
+        while !assignment.is_over() {
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    assignment.lane.runtime.block_on(async {
+        tokio::select! {
+            answer = question => Some(answer),
+            () = over => None,
+        }
+    })
 }
 
 fn pause(assignment: &Assignment, wait: Duration) {

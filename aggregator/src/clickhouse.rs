@@ -138,20 +138,20 @@ impl Store {
     }
 
     /// Publishes how far each partition has been counted, for the alerter and for people.
-    pub async fn publish(&self, topic: &str, progress: &[Progress]) -> Result<(), Error> {
+    pub async fn publish(&self, source: &str, progress: &[Progress]) -> Result<(), Error> {
         let rows: Vec<String> = progress
             .iter()
             .map(|row| {
                 let Progress { partition, counted_up_to_ms, lag_records, observed_ms } = row;
                 format!(
-                    "({{topic:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
+                    "({{source:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
                      fromUnixTimestamp64Milli({observed_ms}))"
                 )
             })
             .collect();
         let sql =
             format!("INSERT INTO partition_progress SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
-        let query = self.client.query(&sql).param("topic", topic);
+        let query = self.client.query(&sql).param("source", source);
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
 }

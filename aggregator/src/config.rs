@@ -78,7 +78,10 @@ impl AggregatorConfig {
         check(within(self.insert_timeout, 1_000, 600_000), "insert_timeout must be 1s to 10m");
         check(self.duplicate_horizon <= 100_000_000, "duplicate_horizon must be at most 100000000");
         check((1..=500_000).contains(&self.max_batch_keys), "max_batch_keys must be 1 to 500000");
-        check(self.max_batch_records > 0, "max_batch_records must be above 0");
+        check(
+            (1..=4_000_000).contains(&self.max_batch_records),
+            "max_batch_records must be 1 to 4000000, so that no sum of a batch overflows",
+        );
         check(
             (65_536..=1 << 30).contains(&self.fetch_ahead_bytes),
             "fetch_ahead_bytes must be 64 KiB to 1 GiB",

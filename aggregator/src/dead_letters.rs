@@ -13,6 +13,10 @@ use rdkafka::{
 };
 use std::time::Duration;
 
+/// Longest letter: a record of Kafka's default bound, 1 MiB, in base64 and with its reason. The topic must
+/// take as much (`max.message.bytes`), or one such record stops its partition.
+const MAX_LETTER_BYTES: usize = 4 << 20;
+
 /// Writes dead letters.
 #[derive(Clone)]
 pub(crate) struct DeadLetters(FutureProducer);
@@ -24,12 +28,15 @@ impl DeadLetters {
         config
             .set("bootstrap.servers", &kafka.brokers)
             .set("client.id", "callmeter-aggregator")
-            .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
             .set("queue.buffering.max.kbytes", "65536");
         for (name, value) in &kafka.client {
             config.set(name, value);
         }
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.max.bytes", MAX_LETTER_BYTES.to_string());
         config.create().map(Self)
     }
 

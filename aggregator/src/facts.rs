@@ -150,3 +150,6 @@ fn cost<'a>(fields: &Fields<'a>) -> Result<(Amount, &'a str), Invalid> {
         _ => Err(Invalid::Currency),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,9 +81,6 @@ impl Fetcher {
         config
             .set("bootstrap.servers", &kafka.brokers)
             .set("client.id", "callmeter-aggregator")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "100")
             // Without this an idle fetcher that filled its queue once stalls for a second.
             .set("fetch.queue.backoff.ms", "10")
@@ -95,6 +92,12 @@ impl Fetcher {
         for (name, value) in &kafka.client {
             config.set(name, value);
         }
+        // Last, so that no setting for every client makes a lost record look like one that never was.
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed");
         let consumer: BaseConsumer = config.create()?;
         let c_name = CString::new(topic)?;
         // SAFETY: the client lives, the name ends with zero, and a null configuration means the default.

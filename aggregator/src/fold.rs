@@ -183,3 +183,6 @@ fn cell_hash(series: u32, window_start: u32) -> u64 {
     let mixed = (u64::from(window_start) << 32 | u64::from(series)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,11 +98,6 @@ impl Member {
         config
             .set("bootstrap.servers", &kafka.brokers)
             .set("client.id", "callmeter-aggregator")
-            .set("group.id", &membership.group)
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
             .set("session.timeout.ms", membership.session_timeout.as_millis().to_string())
             .set(
                 "heartbeat.interval.ms",
@@ -116,6 +111,13 @@ impl Member {
         for (name, value) in &kafka.client {
             config.set(name, value);
         }
+        // Last, because the answers to rebalances are only right with these.
+        config
+            .set("group.id", &membership.group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error");
         let member: BaseConsumer<Context> = config.create_with_context(Context { changes })?;
         member.subscribe(&[topic])?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -144,7 +146,14 @@ fn attend(
     while !stop.load(Ordering::Relaxed) {
         match member.poll(Duration::from_millis(100)) {
             None | Some(Ok(_)) => {}
-            Some(Err(error)) => tracing::debug!(%error, "group member"),
+            Some(Err(error)) => {
+                if let Some((code, reason)) = member.client().fatal_error() {
+                    // Such as another process under the same instance name. Ending closes the channel of changes.
+                    tracing::error!(%code, reason, "the group does not have this process any more");
+                    return;
+                }
+                tracing::debug!(%error, "group member");
+            }
         }
         markers.extend(commits.try_iter());
         if committed.elapsed() >= Duration::from_secs(1) && !markers.is_empty() {

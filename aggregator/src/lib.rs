@@ -28,12 +28,16 @@ mod calls;
 pub mod clickhouse;
 mod dead_letters;
 pub mod fetch;
+mod general;
 pub mod group;
 mod identity;
 mod lane;
 mod progress;
 mod reader;
 mod worker;
+
+#[cfg(test)]
+mod samples;
 
 pub use config::AggregatorConfig;
 pub use metrics::AggregatorMetrics;

@@ -57,6 +57,9 @@ pub enum AggregatorError {
         /// Why not.
         problem: String,
     },
+    /// The group member ended although nobody told it to.
+    #[error("kafka: this process is no longer a member of its consumer group; see the log above")]
+    Left,
     /// A worker's thread could not start, or ended by itself.
     #[error("partition {0}: its worker ended: {1}")]
     Worker(i32, String),
@@ -77,7 +80,7 @@ pub async fn run(
         true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
         false => None,
     };
-    let mut crew = Crew { rollups, raw_calls, workers: BTreeMap::new() };
+    let mut crew = Crew { rollups, raw_calls, workers: BTreeMap::new(), source: String::new() };
     let result = tokio::select! {
         result = crew.follow(changes) => result,
         () = shutdown => Ok(()),
@@ -136,6 +139,8 @@ struct Crew {
     rollups: Lane,
     raw_calls: Option<Lane>,
     workers: BTreeMap<i32, Vec<Worker>>,
+    /// Identity of the log at the last assignment.
+    source: String,
 }
 
 impl Crew {
@@ -146,7 +151,7 @@ impl Crew {
                 change = changes.recv() => match change {
                     Some(Change::Assigned(partitions)) => self.hire(&partitions).await?,
                     Some(Change::Revoked(partitions)) => self.dismiss(&partitions),
-                    None => return Ok(()),
+                    None => return Err(AggregatorError::Left),
                 },
                 _ = publish.tick() => {
                     self.look_after()?;
@@ -168,6 +173,7 @@ impl Crew {
             }
             self.workers.insert(partition, workers);
         }
+        self.source = source;
         self.count_assigned();
         tracing::info!(?partitions, "partitions assigned");
         Ok(())
@@ -188,13 +194,15 @@ impl Crew {
 
     fn dismiss(&mut self, partitions: &[i32]) {
         tracing::info!(?partitions, "partitions revoked");
+        let leaving = partitions.iter().filter_map(|partition| self.workers.get(partition));
+        leaving.flatten().for_each(Worker::stop);
         for partition in partitions {
             let workers = self.workers.remove(partition).unwrap_or_default();
-            workers.iter().for_each(Worker::stop);
-            self.rollups.board.remove(*partition);
-            self.rollups.metrics.lag.remove(&PartitionLabel { partition: *partition });
             // The partition may come back at once: its fetch must have ended by then.
             tokio::task::block_in_place(|| workers.into_iter().for_each(Worker::join));
+            // Only now does nobody write them any more.
+            self.rollups.board.remove(*partition);
+            self.rollups.metrics.lag.remove(&PartitionLabel { partition: *partition });
         }
         self.count_assigned();
     }
@@ -220,8 +228,10 @@ impl Crew {
         let (fetcher, counted) = (Arc::clone(&self.rollups.fetcher), self.rollups.board.all());
         let asked = tokio::task::spawn_blocking(move || {
             let seen = counted.into_iter().filter_map(|(partition, counted)| {
+                // The clock first: what is appended after it may be missing in the log's end.
+                let now_ms = now_ms();
                 let (_, high) = fetcher.bounds(partition).ok()?;
-                Some(progress::of(partition, counted, high, now_ms()))
+                Some(progress::of(partition, counted, high, now_ms))
             });
             seen.collect::<Vec<Progress>>()
         });
@@ -236,7 +246,7 @@ impl Crew {
         if progress.is_empty() {
             return;
         }
-        if let Err(error) = self.rollups.store.publish(topics::CALLS, &progress).await {
+        if let Err(error) = self.rollups.store.publish(&self.source, &progress).await {
             tracing::warn!(error = %brief(&error), "progress not published");
         }
     }

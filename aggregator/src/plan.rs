@@ -7,7 +7,15 @@
 //! (a property test compares them); a schema of another shape is refused at compile time and takes the
 //! general path of `schema.rs`.
 
-use apache_avro::{Schema, schema::DecimalSchema, schema::UnionSchema};
+use apache_avro::{
+    Schema,
+    schema::{DecimalSchema, Name, ResolvedSchema, UnionSchema},
+};
+use std::collections::HashMap;
+
+mod input;
+
+pub use input::{Input, Malformed};
 
 /// Texts that an event may carry; the place of each in [`Fields::texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,9 +138,11 @@ impl<'a> Fields<'a> {
 #[derive(Clone, Debug)]
 enum Step {
     Text(Text),
-    Number(Number),
+    Int(Number),
+    Long(Number),
     Amount,
     Block(Block, Box<Step>),
+    SkipInt,
     SkipLong,
     SkipText,
     SkipBytes,
@@ -150,39 +160,20 @@ enum Step {
 #[derive(Clone, Debug)]
 pub struct Plan(Vec<Step>);
 
-/// The schema has a shape that the compiled path does not read.
+/// The schema has a shape that a plan does not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("field {0} has a shape that only the general path reads")]
+#[error("field {0} has a shape that is not read")]
 pub struct UnsupportedShape(String);
-
-/// The payload does not follow its schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// It ends too early, or a length is negative or too large.
-    #[error("the payload is cut short")]
-    Short,
-    /// Bytes are left over.
-    #[error("bytes are left over after the last field")]
-    Long,
-    /// A text is no UTF-8.
-    #[error("a text is not UTF-8")]
-    NotUtf8,
-    /// A union branch, boolean or enum symbol that the schema does not have.
-    #[error("a union branch or symbol is not in the schema")]
-    BadBranch,
-    /// An integer has more than 64 bits, or a decimal more than 128.
-    #[error("a number is too long")]
-    NumberTooLong,
-}
 
 impl Plan {
     /// Compiles the plan of a writer's schema.
     pub fn compile(schema: &Schema) -> Result<Self, UnsupportedShape> {
-        let Schema::Record(record) = schema else { return Err(UnsupportedShape("(root)".into())) };
-        let steps = record.fields.iter().map(|field| {
-            top_level(&field.name, &field.schema).ok_or_else(|| UnsupportedShape(field.name.clone()))
-        });
-        steps.collect::<Result<_, _>>().map(Self)
+        each_field(schema, top_level)
+    }
+
+    /// Compiles a plan that reads no field and still walks every byte, for the general path.
+    pub fn walk(schema: &Schema) -> Result<Self, UnsupportedShape> {
+        each_field(schema, |named, _, schema| skip(named, schema))
     }
 
     /// Reads one payload whole.
@@ -196,35 +187,54 @@ impl Plan {
     }
 }
 
+/// The types that a schema names, which it may refer to afterwards.
+type Named<'a> = HashMap<Name, &'a Schema>;
+
+fn each_field(
+    schema: &Schema,
+    step: impl Fn(&Named<'_>, &str, &Schema) -> Option<Step>,
+) -> Result<Plan, UnsupportedShape> {
+    let root = || UnsupportedShape("(root)".into());
+    let Schema::Record(record) = schema else { return Err(root()) };
+    let resolved = ResolvedSchema::try_from(schema).map_err(|_| root())?;
+    let steps = record.fields.iter().map(|field| {
+        step(resolved.get_names(), &field.name, &field.schema)
+            .ok_or_else(|| UnsupportedShape(field.name.clone()))
+    });
+    steps.collect::<Result<_, _>>().map(Plan)
+}
+
 fn lookup<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
     names.iter().find(|(known, _)| *known == name).map(|(_, place)| *place)
 }
 
-fn top_level(name: &str, schema: &Schema) -> Option<Step> {
+fn top_level(named: &Named<'_>, name: &str, schema: &Schema) -> Option<Step> {
     if let Schema::Union(union) = schema {
-        return branches(union, |schema| top_level(name, schema));
+        return branches(union, |schema| top_level(named, name, schema));
     }
     if let Some(text) = lookup(&TEXTS, name) {
         return matches!(schema, Schema::String).then_some(Step::Text(text));
     }
     if let Some(number) = lookup(&NUMBERS, name) {
-        let fits = match number {
-            Number::Time => matches!(schema, Schema::TimestampMicros),
-            _ => matches!(schema, Schema::Int | Schema::Long),
+        return match (number, schema) {
+            (Number::Time, Schema::TimestampMicros) => Some(Step::Long(number)),
+            (Number::Time, _) => None,
+            (_, Schema::Int) => Some(Step::Int(number)),
+            (_, Schema::Long) => Some(Step::Long(number)),
+            _ => None,
         };
-        return fits.then_some(Step::Number(number));
     }
     if let Some(block) = lookup(&BLOCKS, name) {
         // Their inner shape is read later, with the built-in schema's; another shape takes the general path.
         return same_as_built_in(name, schema)
-            .then(|| skip(schema))
+            .then(|| skip(named, schema))
             .flatten()
             .map(|step| Step::Block(block, Box::new(step)));
     }
     if name == "cost" {
-        return cost(schema);
+        return cost(named, schema);
     }
-    skip(schema)
+    skip(named, schema)
 }
 
 fn branches(union: &UnionSchema, step: impl Fn(&Schema) -> Option<Step>) -> Option<Step> {
@@ -237,10 +247,15 @@ fn branches(union: &UnionSchema, step: impl Fn(&Schema) -> Option<Step>) -> Opti
 
 fn same_as_built_in(name: &str, schema: &Schema) -> bool {
     let Schema::Record(built_in) = callmeter_schemas::avro::call_event_schema() else { return false };
-    built_in.fields.iter().any(|field| field.name == name && field.schema == *schema)
+    // Equality compares what bytes mean but not the names of record fields; the canonical form compares names.
+    built_in.fields.iter().any(|field| {
+        field.name == name
+            && field.schema == *schema
+            && field.schema.canonical_form() == schema.canonical_form()
+    })
 }
 
-fn cost(schema: &Schema) -> Option<Step> {
+fn cost(named: &Named<'_>, schema: &Schema) -> Option<Step> {
     let Schema::Record(record) = schema else { return None };
     let steps = record.fields.iter().map(|field| match (field.name.as_str(), &field.schema) {
         ("amount", Schema::Decimal(DecimalSchema { scale: 12, inner, .. })) => {
@@ -248,44 +263,60 @@ fn cost(schema: &Schema) -> Option<Step> {
         }
         ("currency", Schema::String) => Some(Step::Text(Text::Currency)),
         ("amount" | "currency", _) => None,
-        (_, schema) => skip(schema),
+        (_, schema) => skip(named, schema),
     });
     steps.collect::<Option<Vec<_>>>().map(Step::Record)
 }
 
-fn skip(schema: &Schema) -> Option<Step> {
+fn skip(named: &Named<'_>, schema: &Schema) -> Option<Step> {
+    let inner = |schema: &Schema| skip(named, schema);
     Some(match schema {
         Schema::Null => Step::SkipFixed(0),
         Schema::Boolean => Step::SkipBoolean,
-        Schema::Int | Schema::Long | Schema::TimestampMicros | Schema::TimestampMillis | Schema::Date => {
-            Step::SkipLong
-        }
+        Schema::Int | Schema::Date | Schema::TimeMillis => Step::SkipInt,
+        Schema::Long
+        | Schema::TimeMicros
+        | Schema::TimestampMillis
+        | Schema::TimestampMicros
+        | Schema::TimestampNanos
+        | Schema::LocalTimestampMillis
+        | Schema::LocalTimestampMicros
+        | Schema::LocalTimestampNanos => Step::SkipLong,
         Schema::Float => Step::SkipFixed(4),
         Schema::Double => Step::SkipFixed(8),
+        Schema::Duration => Step::SkipFixed(12),
         Schema::String => Step::SkipText,
-        Schema::Bytes => Step::SkipBytes,
+        Schema::Bytes | Schema::BigDecimal | Schema::Uuid => Step::SkipBytes,
+        Schema::Decimal(decimal) => inner(&decimal.inner)?,
         Schema::Fixed(fixed) => Step::SkipFixed(fixed.size),
         Schema::Enum(symbols) => Step::SkipEnum(symbols.symbols.len() as i64),
-        Schema::Array(array) => Step::SkipItems(Box::new(skip(&array.items)?)),
-        Schema::Map(map) => Step::SkipItems(Box::new(Step::Record(vec![Step::SkipText, skip(&map.types)?]))),
-        Schema::Union(union) => branches(union, skip)?,
+        Schema::Array(array) => Step::SkipItems(Box::new(inner(&array.items)?)),
+        Schema::Map(map) => Step::SkipItems(Box::new(Step::Record(vec![Step::SkipText, inner(&map.types)?]))),
+        Schema::Union(union) => branches(union, inner)?,
         Schema::Record(record) => {
-            Step::Record(record.fields.iter().map(|field| skip(&field.schema)).collect::<Option<_>>()?)
+            Step::Record(record.fields.iter().map(|field| inner(&field.schema)).collect::<Option<_>>()?)
         }
-        _ => return None,
+        Schema::Ref { name } => {
+            // A type that contains itself is not found the second time: its payloads could nest without bound.
+            let mut rest = named.clone();
+            let schema = rest.remove(name)?;
+            skip(&rest, schema)?
+        }
     })
 }
 
 fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
     match step {
         Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
-        Step::Number(place) => fields.numbers[*place as usize] = Some(input.long()?),
+        Step::Int(place) => fields.numbers[*place as usize] = Some(input.int()?),
+        Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
         Step::Amount => fields.amount = Some(input.decimal()?),
         Step::Block(place, items) => {
             let before = input.0;
             run(items, input, fields)?;
             fields.blocks[*place as usize] = &before[..before.len() - input.0.len()];
         }
+        Step::SkipInt => drop(input.int()?),
         Step::SkipLong => drop(input.long()?),
         Step::SkipText => drop(input.text()?),
         Step::SkipBytes => drop(input.bytes()?),
@@ -322,76 +353,6 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         }
     }
     Ok(())
-}
-
-/// The rest of a payload; also reads the collections that [`Fields::block`] hands out.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a>(pub &'a [u8]);
-
-impl<'a> Input<'a> {
-    /// A zigzag varint of at most 10 bytes.
-    #[inline]
-    pub fn long(&mut self) -> Result<i64, Malformed> {
-        let mut raw = 0_u64;
-        for (place, byte) in self.0.iter().enumerate().take(10) {
-            if place == 9 && *byte > 1 {
-                return Err(Malformed::NumberTooLong);
-            }
-            raw |= u64::from(byte & 0x7f) << (7 * place);
-            if byte & 0x80 == 0 {
-                self.0 = &self.0[place + 1..];
-                return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
-            }
-        }
-        Err(Malformed::Short)
-    }
-
-    #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    #[inline]
-    fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
-        let length = usize::try_from(self.long()?).map_err(|_| Malformed::Short)?;
-        self.take(length)
-    }
-
-    /// A text, checked as UTF-8.
-    #[inline]
-    pub fn text(&mut self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::NotUtf8)
-    }
-
-    /// A decimal of scale 12: big-endian two's complement of at most 16 bytes.
-    fn decimal(&mut self) -> Result<i128, Malformed> {
-        let bytes = self.bytes()?;
-        match bytes {
-            [] => Ok(0),
-            bytes if bytes.len() > 16 => Err(Malformed::NumberTooLong),
-            [first, ..] => {
-                let sign = if first & 0x80 == 0 { 0 } else { -1 };
-                Ok(bytes.iter().fold(sign, |units, byte| units << 8 | i128::from(*byte)))
-            }
-        }
-    }
-
-    /// The count of items in the next block of an array or map; `None` at its end.
-    pub fn block(&mut self) -> Result<Option<u64>, Malformed> {
-        let count = self.long()?;
-        if count < 0 {
-            // A negative count is followed by the block's size in bytes.
-            self.long()?;
-        }
-        // An item may be empty only in schemas that no event has; a count beyond the bytes left is a lie.
-        let count = count.unsigned_abs();
-        if count > self.0.len() as u64 {
-            return Err(Malformed::Short);
-        }
-        Ok((count > 0).then_some(count))
-    }
 }
 
 #[cfg(test)]

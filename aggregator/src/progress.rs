@@ -62,3 +62,33 @@ pub(crate) fn of(partition: i32, counted: Counted, high: i64, now_ms: i64) -> Pr
     let counted_up_to_ms = if lag_records == 0 { now_ms } else { counted.appended_ms };
     Progress { partition, counted_up_to_ms, lag_records, observed_ms: now_ms }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(marker: i64, high: i64, lag_records: i64, counted_up_to_ms: i64) {
+        let counted = Counted { marker, appended_ms: 500 };
+        let wanted = Progress { partition: 3, counted_up_to_ms, lag_records, observed_ms: 900 };
+        assert_eq!(of(3, counted, high, 900), wanted);
+    }
+
+    #[test]
+    fn a_partition_is_counted_up_to_now_only_when_nothing_is_left() {
+        check(10, 10, 0, 900);
+        check(10, 11, 1, 500);
+        // The log's end was asked before the last batch was counted.
+        check(10, 9, 0, 900);
+    }
+
+    #[test]
+    fn a_partition_that_is_gone_is_not_shown() {
+        let board = Board::default();
+        board.set(1, Counted { marker: 5, appended_ms: 1 });
+        board.set(2, Counted::default());
+        board.set(1, Counted { marker: 7, appended_ms: 2 });
+        board.remove(2);
+        assert_eq!(board.all(), [(1, Counted { marker: 7, appended_ms: 2 })]);
+    }
+}

@@ -215,7 +215,11 @@ impl Partition {
             (_, Event::Revoked) => self.to(State::Unassigned, Action::Release),
             (State::Unassigned, Event::Assigned) => self.attach(),
             (State::Unassigned | State::Stopped, _) => Action::Idle,
-            (_, Event::LogLost) => self.attach(),
+            // After a wait, so that a log that is lost again and again is not asked without pause.
+            (_, Event::LogLost) => {
+                self.state = State::Attaching;
+                self.back_off()
+            }
             (_, Event::PoisonFlood { from }) => {
                 self.to(State::Stopped, Action::Stop(StopReason::PoisonFlood { from }))
             }

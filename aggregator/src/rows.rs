@@ -160,3 +160,6 @@ fn latency(block: &mut Block, cells: &[Cell], notes: usize) {
         entries().for_each(|(_, calls)| out.extend_from_slice(&u64::from(*calls).to_le_bytes()));
     });
 }
+
+#[cfg(test)]
+mod tests;

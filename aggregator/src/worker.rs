@@ -46,6 +46,7 @@ pub(crate) fn count(assignment: Assignment) {
         sealed: None,
         interner: Interner::default(),
         poison_run: 0,
+        stopped: false,
     };
     let mut event = Event::Assigned;
     loop {
@@ -92,6 +93,8 @@ struct Worker {
     interner: Interner,
     /// Poison in a row.
     poison_run: u64,
+    /// Whether the partition is among those that wait for an operator.
+    stopped: bool,
 }
 
 impl Worker {
@@ -112,6 +115,7 @@ impl Worker {
             Action::Stop(reason) => self.stop(&reason.to_string()),
             Action::Release => {
                 self.cancel();
+                self.assignment.lane.metrics.stopped.dec_by(i64::from(self.stopped));
                 return false;
             }
             Action::Idle => {}
@@ -339,6 +343,7 @@ impl Worker {
             "partition stopped: nothing of it is counted until an operator decides"
         );
         self.assignment.lane.metrics.stopped.inc();
+        self.stopped = true;
         self.cancel();
         self.drop_batches(self.batch.first);
     }

@@ -1,10 +1,9 @@
 //! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
-//! again as it was, which changes nothing. Every call ends within [`CALL_TIMEOUT`].
+//! again as it was, which changes nothing. Every call ends within a bound.
 
 use crate::{
-    dispatch::Notification,
     progress::Progress,
     query::{Answer, Group, MAX_GROUPS, Param, Query},
     rows::{DeliveryRow, GroupRow, OpenRow, ProgressRow, ToldRow, TransitionRow},
@@ -15,14 +14,33 @@ use clickhouse::{Client, RowOwned, RowWrite};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::HashMap, future::Future, time::Duration};
 
-/// Longest time that one call may take.
+/// Longest time that one call may take, but for questions of rules.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time that one question of rules may take; notifications wait meanwhile.
+const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest error text that is kept, in bytes: the server may send megabytes.
 const MAX_ERROR_BYTES: usize = 1_000;
 /// Notifications older than this are not taken up after a restart.
 const NOTIFICATIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Transitions asked for in one query.
 const IDS_PER_QUERY: usize = 1_000;
+
+const PROGRESS: &str = "SELECT source, partition, counted_up_to, observed_at FROM partition_progress FINAL";
+/// The last transition of every alert that is open or was resolved since.
+const LAST: &str = "SELECT * FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, \
+     annotations, state, value, threshold, at, starts_at, ends_at FROM alert_transitions \
+     ORDER BY at DESC, state DESC LIMIT 1 BY rule_group, rule, fingerprint) \
+     WHERE state != 'resolved' OR at > fromUnixTimestamp64Milli({since:Int64})";
+const NAMED: &str = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, \
+     value, threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
+const TOLD: &str = "SELECT group_key, target, max(n.at) AS at, argMax(n.transition_ids, n.at) AS transition_ids \
+     FROM notifications AS n WHERE receiver = {receiver:String} AND outcome = 'delivered' \
+     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY group_key, target";
+/// Notifications whose last step is neither a delivery nor giving up.
+const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
+     any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
+     AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
+     HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt)) != 'gave_up'";
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +85,7 @@ impl Store {
 
     /// How far every partition has been counted.
     pub(crate) async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
-        let text = "SELECT source, partition, counted_up_to, observed_at FROM partition_progress FINAL";
-        let rows: Vec<ProgressRow> = self.all(self.0.query_raw(text)).await?;
+        let rows: Vec<ProgressRow> = self.all(self.0.query_raw(PROGRESS)).await?;
         Ok(rows.into_iter().map(Progress::from).collect())
     }
 
@@ -81,7 +98,7 @@ impl Store {
                 Param::Texts(texts) => question.param(name, texts),
             };
         }
-        let rows: Vec<GroupRow> = self.all(question).await?;
+        let rows: Vec<GroupRow> = bounded(ASK_TIMEOUT, question.fetch_all()).await?;
         if rows.len() > MAX_GROUPS {
             return Err(StoreError::TooManyGroups);
         }
@@ -105,34 +122,12 @@ impl Store {
         resolved_since: Timestamp,
         now: Timestamp,
     ) -> Result<Remembered, StoreError> {
-        let text = "SELECT * FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, \
-             state, value, threshold, at, starts_at, ends_at FROM alert_transitions \
-             ORDER BY at DESC, state DESC LIMIT 1 BY rule_group, rule, fingerprint) \
-             WHERE state != 'resolved' OR at > fromUnixTimestamp64Milli({since:Int64})";
-        let last = self.all(self.0.query_raw(text).param("since", resolved_since.as_millisecond()));
-        let last: Vec<TransitionRow> = last.await?;
+        let last = self.0.query_raw(LAST).param("since", resolved_since.as_millisecond());
+        let last: Vec<TransitionRow> = self.all(last).await?;
         let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
-        let told: Vec<ToldRow> = self.all(
-            self.0
-                .query_raw(
-                    "SELECT group_key, target, max(at) AS at, argMax(transition_ids, notifications.at) AS transition_ids \
-                     FROM notifications WHERE receiver = {receiver:String} AND outcome = 'delivered' \
-                     AND notifications.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY group_key, target",
-                )
-                .param("receiver", receiver)
-                .param("since", since),
-        ).await?;
-        let open: Vec<OpenRow> = self.all(
-            self.0
-                .query_raw(
-                    "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
-                     any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
-                     AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
-                     HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt)) != 'gave_up'",
-                )
-                .param("receiver", receiver)
-                .param("since", since),
-        ).await?;
+        let ours = |text| self.0.query_raw(text).param("receiver", receiver).param("since", since);
+        let told: Vec<ToldRow> = self.all(ours(TOLD)).await?;
+        let open: Vec<OpenRow> = self.all(ours(OPEN)).await?;
         let named = told
             .iter()
             .flat_map(|row| &row.transition_ids)
@@ -146,9 +141,7 @@ impl Store {
         ids.dedup();
         let mut found = HashMap::new();
         for ids in ids.chunks(IDS_PER_QUERY) {
-            let text = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, value, \
-                 threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
-            let rows: Vec<TransitionRow> = self.all(self.0.query_raw(text).param("ids", ids)).await?;
+            let rows: Vec<TransitionRow> = self.all(self.0.query_raw(NAMED).param("ids", ids)).await?;
             found.extend(
                 rows.into_iter().map(Transition::from).map(|transition| (transition.id.clone(), transition)),
             );
@@ -160,14 +153,14 @@ impl Store {
         &self,
         query: clickhouse::query::Query,
     ) -> Result<Vec<T>, StoreError> {
-        bounded(query.fetch_all::<T>()).await
+        bounded(CALL_TIMEOUT, query.fetch_all::<T>()).await
     }
 
     async fn insert<T: RowOwned + RowWrite>(&self, table: &str, rows: Vec<T>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        bounded(async {
+        bounded(CALL_TIMEOUT, async {
             let client = self.0.clone().with_setting("async_insert", "0");
             let mut insert = client.insert::<T>(table).await?;
             for row in &rows {
@@ -180,11 +173,12 @@ impl Store {
 }
 
 async fn bounded<T>(
+    bound: Duration,
     call: impl Future<Output = Result<T, clickhouse::error::Error>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+    match tokio::time::timeout(bound, call).await {
         Ok(result) => result.map_err(StoreError::from),
-        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", bound.as_secs()))),
     }
 }
 
@@ -207,9 +201,4 @@ impl Remembered {
     pub(crate) fn named(&self, ids: &[String]) -> Vec<Transition> {
         ids.iter().filter_map(|id| self.transitions.get(id)).cloned().collect()
     }
-}
-
-/// The row that says a notification is about to be sent.
-pub(crate) fn planned(notification: &Notification, now: Timestamp) -> DeliveryRow {
-    DeliveryRow::planned(notification, now)
 }

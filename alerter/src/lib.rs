@@ -6,8 +6,8 @@
 //! ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
 //! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
 //!
-//! Promise: every change of state is in ClickHouse before anybody is told of it, and every
-//! notification keeps its webhook-id over attempts and restarts. Not promised: more than one alerter
+//! Promise: every change of state is in ClickHouse before anybody is told of it, but for the news that
+//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Not promised: more than one alerter
 //! at a time on one database; two would both notify.
 
 pub mod config;
@@ -40,6 +40,7 @@ pub mod signing;
 
 pub mod address;
 mod clickhouse;
+mod clock;
 mod notify;
 mod pipeline;
 mod resolve;

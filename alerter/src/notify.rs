@@ -6,6 +6,7 @@
 
 use crate::{
     address::Policy,
+    clock::now,
     config::Endpoint,
     dispatch::Notification,
     message,
@@ -157,7 +158,7 @@ impl Worker {
     }
 
     async fn attempt(&self, id: &str, body: &str) -> Result<u16, DeliveryError> {
-        let timestamp = Timestamp::now().as_second();
+        let timestamp = now().as_second();
         let mut request = self
             .client
             .post(self.url.clone())
@@ -181,7 +182,7 @@ impl Worker {
 async fn judge(answer: Response) -> Result<u16, DeliveryError> {
     let status = answer.status().as_u16();
     let asked = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|value| retry::retry_after(value, Timestamp::now()));
+    let asked = asked.and_then(|value| retry::retry_after(value, now()));
     match retry::judge(status) {
         Verdict::Delivered => Ok(status),
         Verdict::Retry => Err(DeliveryError::Retry { status, detail: excerpt(answer).await, asked }),
@@ -220,7 +221,7 @@ fn report(
             (Outcome::GaveUp, status)
         }
     };
-    let at = Timestamp::now();
+    let at = now();
     Report { notification: notification.clone(), attempt, at, outcome, status, detail }
 }
 

@@ -6,7 +6,8 @@
 //! made while the store is away: people are told first, because the store being away is the news.
 
 use crate::{
-    clickhouse::{self, Store, StoreError},
+    clickhouse::{Store, StoreError},
+    clock::now,
     dispatch::{Dispatcher, Notification, Settled},
     evaluate::{Evaluator, Freshness},
     health,
@@ -192,7 +193,7 @@ impl Pipeline {
         }
         let notifications: Vec<Notification> =
             dispatcher.flush(now).into_iter().filter_map(Result::ok).collect();
-        self.note(notifications.iter().map(|notification| clickhouse::planned(notification, now)).collect())
+        self.note(notifications.iter().map(|notification| DeliveryRow::planned(notification, now)).collect())
             .await;
         for notification in notifications {
             self.send(notification, now);
@@ -274,11 +275,6 @@ fn conclude<'a>(
         changes.extend(evaluation.transitions);
     }
     changes
-}
-
-/// The current time in whole ms, as the store keeps it.
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn until(due: Timestamp, now: Timestamp) -> Duration {

@@ -26,7 +26,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: ", self.file, self.line)?;
+        match self.line {
+            0 => write!(out, "{}: ", self.file)?,
+            line => write!(out, "{}:{line}: ", self.file)?,
+        }
         if !self.field.is_empty() {
             write!(out, "{}: ", self.field)?;
         }

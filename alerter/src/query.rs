@@ -1,6 +1,9 @@
 //! The questions to ClickHouse: rules enter, one grouped query per kind of question leaves.
 //!
 //! Rules with the same window, filter and dimensions share one query, however many groups they have.
+//! The questions go to the table behind the view `rollups`: sums are the same before its rows are
+//! merged as after, and merging them for every question costs eight times as much.
+//!
 //! Promise: pure. Identifiers come from closed enums; values are parameters and never part of the text.
 //!
 //! The window of a rule evaluated at `t` holds the stored windows whose start lies in `(t - window, t]`,
@@ -130,7 +133,7 @@ impl Query {
              {classes} AS errors_by_class, sum(attempts_retried) AS retried, \
              sum(latency_us_sum) AS latency_us_sum, {latency} AS latency, \
              sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost \
-             FROM rollups WHERE window_start > toDateTime({{since:UInt32}}, 'UTC') \
+             FROM deltas WHERE kind = 'data' AND window_start > toDateTime({{since:UInt32}}, 'UTC') \
              AND window_start <= toDateTime({{until:UInt32}}, 'UTC'){filter} \
              GROUP BY {columns} LIMIT {limit})",
             quantiles = quantiles.join(", "),

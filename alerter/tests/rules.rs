@@ -85,7 +85,7 @@ groups:
 
 #[test]
 fn a_file_that_is_not_rules_is_refused() {
-    insta::assert_snapshot!(mistakes("groups: [\n"), @"rules.yaml:1: unclosed bracket '[' at line 1, column 9");
+    insta::assert_snapshot!(mistakes("groups: [\n"), @"rules.yaml:1: unclosed bracket '['");
     insta::assert_snapshot!(mistakes("- a\n"), @"rules.yaml:1: a map is expected here, not a list");
     insta::assert_snapshot!(mistakes("a: 1\n"), @"
 rules.yaml:1: groups: missing
@@ -112,7 +112,7 @@ fn rules_over_the_same_groups_share_one_query() {
     let set = RuleSet::parse([("rules.yaml", MANY)]).expect("valid");
     let queries = plan(&set);
     assert_eq!(queries.iter().map(|query| query.rules.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3]]);
-    insta::assert_snapshot!(queries[0].text(), @"SELECT values, calls, errors, errors_by_class, retried, latency_us_sum, arraySum(mapValues(latency)) AS measured, CAST([latencyQuantile(0.5, latency), latencyQuantile(0.95, latency)], 'Array(Float64)') AS quantiles, bytes_in, bytes_out, cost FROM (SELECT [toString(workspace), toString(customer)] AS values, sum(calls) AS calls, sum(errors) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, sum(attempts_retried) AS retried, sum(latency_us_sum) AS latency_us_sum, sumMap(latency) AS latency, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost FROM rollups WHERE window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') GROUP BY workspace, customer LIMIT 1000001)");
+    insta::assert_snapshot!(queries[0].text(), @"SELECT values, calls, errors, errors_by_class, retried, latency_us_sum, arraySum(mapValues(latency)) AS measured, CAST([latencyQuantile(0.5, latency), latencyQuantile(0.95, latency)], 'Array(Float64)') AS quantiles, bytes_in, bytes_out, cost FROM (SELECT [toString(workspace), toString(customer)] AS values, sum(calls) AS calls, sum(errors) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, sum(attempts_retried) AS retried, sum(latency_us_sum) AS latency_us_sum, sumMap(latency) AS latency, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost FROM deltas WHERE kind = 'data' AND window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') GROUP BY workspace, customer LIMIT 1000001)");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn values_are_parameters_and_never_text() {
     let set = RuleSet::parse([("rules.yaml", MANY)]).expect("valid");
     let query = &plan(&set)[1];
     assert!(!query.text().contains("DROP"));
-    insta::assert_snapshot!(query.text().split("WHERE ").last().expect("a condition"), @"window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') AND customer IN {customer:Array(String)} AND tier NOT IN {tier:Array(String)} GROUP BY workspace LIMIT 1000001)");
+    insta::assert_snapshot!(query.text().split("WHERE ").last().expect("a condition"), @"kind = 'data' AND window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') AND customer IN {customer:Array(String)} AND tier NOT IN {tier:Array(String)} GROUP BY workspace LIMIT 1000001)");
     let now = "2026-11-21T12:05:30.9Z".parse().expect("a time");
     insta::assert_compact_debug_snapshot!(query.params(now), @r#"[("since", Seconds(1795262430)), ("until", Seconds(1795262730)), ("customer", Texts(["x'); DROP"])), ("tier", Texts(["free"]))]"#);
 }

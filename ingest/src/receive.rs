@@ -39,7 +39,10 @@ pub(crate) struct Received {
 pub(crate) fn events_form(headers: &HeaderMap) -> Result<Form, Problem> {
     let media_type = media_type(headers);
     match media_type.as_str() {
-        "application/json" | "text/json" | "" => Ok(Form::Events(Layout::Single)),
+        // The last is what `curl -d` says when nobody tells it otherwise.
+        "application/json" | "text/json" | "" | "application/x-www-form-urlencoded" => {
+            Ok(Form::Events(Layout::Single))
+        }
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             Ok(Form::Events(Layout::Lines))
         }

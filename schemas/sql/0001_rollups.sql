@@ -42,18 +42,29 @@ ENGINE = AggregatingMergeTree
 PARTITION BY tuple()
 ORDER BY (kind, src, part, batch_first, toDate(window_start), workspace, customer, integration, endpoint, tier, environment, currency, window_start);
 
--- One row is one window and one key. Every number may be summed over any subset of rows.
+-- One row is one window and one key. Every number may be summed over any subset of rows. Grouping here costs
+-- less than FINAL while deltas are not merged yet, and nothing for columns that a query does not read.
 CREATE OR REPLACE VIEW rollups AS
 SELECT
     workspace, window_start, customer, integration, endpoint, tier, environment,
-    calls, errors, errors_by_class, attempts_retried,
-    latency_us_sum / 1000 AS latency_ms_sum,
-    latency,
-    queue_us_sum / 1000 AS queue_ms_sum,
-    bytes_in, bytes_out, items, records, currency, cost,
-    latency_us_sum, queue_us_sum
-FROM deltas FINAL
-WHERE kind = 'data';
+    sum(d.calls) AS calls,
+    sum(d.errors) AS errors,
+    sumMap(d.errors_by_class) AS errors_by_class,
+    sum(d.attempts_retried) AS attempts_retried,
+    sum(d.latency_us_sum) / 1000 AS latency_ms_sum,
+    sumMap(d.latency) AS latency,
+    sum(d.queue_us_sum) / 1000 AS queue_ms_sum,
+    sum(d.bytes_in) AS bytes_in,
+    sum(d.bytes_out) AS bytes_out,
+    sum(d.items) AS items,
+    sum(d.records) AS records,
+    currency,
+    sum(d.cost) AS cost,
+    sum(d.latency_us_sum) AS latency_us_sum,
+    sum(d.queue_us_sum) AS queue_us_sum
+FROM deltas AS d
+WHERE kind = 'data'
+GROUP BY workspace, window_start, customer, integration, endpoint, tier, environment, currency;
 
 -- One row is one committed batch of one Kafka partition. consumed = counted + duplicates + dead_lettered.
 CREATE OR REPLACE VIEW ledger AS

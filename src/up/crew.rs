@@ -97,9 +97,6 @@ fn alert_settings(config: &Config, folder: &DataFolder, inbox: &Inbox) -> anyhow
         let networks = config.alerter.private_receivers.iter().cloned().chain(["127.0.0.0/8".into()]);
         settings.push(("ALERTER__PRIVATE_RECEIVERS", networks.collect::<Vec<_>>().join(",")));
     }
-    if !config.names("alerter.interval") {
-        settings.push(("ALERTER__INTERVAL", "5s".into()));
-    }
     Ok(settings)
 }
 

@@ -21,9 +21,6 @@ use std::{
 };
 use tokio::sync::broadcast;
 
-/// Alerts shown of one webhook; the rest is counted.
-const SHOWN: usize = 3;
-
 /// Where webhooks arrive.
 pub(crate) struct Inbox {
     address: SocketAddr,
@@ -32,13 +29,15 @@ pub(crate) struct Inbox {
 
 #[derive(Deserialize)]
 struct Body {
-    status: String,
     alerts: Vec<Alert>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Alert {
     status: String,
+    starts_at: String,
+    ends_at: String,
     labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -84,25 +83,26 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         return StatusCode::UNAUTHORIZED;
     }
     let Ok(body) = serde_json::from_slice::<Body>(&body) else { return StatusCode::BAD_REQUEST };
-    for line in lines(&body, &clock()) {
-        // Nobody may be watching.
-        let _ = shared.arrived.send(line);
-    }
+    // Nobody may be watching.
+    let _ = shared.arrived.send(line(&body, &clock()));
     StatusCode::NO_CONTENT
 }
 
-fn lines(body: &Body, at: &str) -> Vec<String> {
-    let mut lines: Vec<String> = body.alerts.iter().take(SHOWN).map(|alert| line(alert, at)).collect();
-    if body.alerts.len() > SHOWN {
-        lines.push(format!("{at}  webhook  … and {} more in the same {} group", body.alerts.len() - SHOWN, body.status));
-    }
-    lines
+/// One line for one webhook: what it is about, how many, and the alert that changed last.
+fn line(body: &Body, at: &str) -> String {
+    let resolved = body.alerts.iter().filter(|alert| alert.status == "resolved").count();
+    let firing = body.alerts.len() - resolved;
+    let Some(latest) = body.alerts.iter().max_by_key(|alert| alert.changed_at()) else { return String::new() };
+    let name = latest.labels.get("alertname").map_or("?", String::as_str);
+    let summary = latest.annotations.get("summary").map_or("", String::as_str);
+    format!("{at}  webhook  {firing} firing, {resolved} resolved  {name}: {} {summary}", latest.status.to_uppercase())
 }
 
-fn line(alert: &Alert, at: &str) -> String {
-    let name = alert.labels.get("alertname").map_or("?", String::as_str);
-    let summary = alert.annotations.get("summary").map_or("", String::as_str);
-    format!("{at}  webhook  {:<8}  {name}  {summary}", alert.status.to_uppercase())
+impl Alert {
+    /// RFC 3339 in UTC sorts as text; an end in the future or none means that it still fires.
+    fn changed_at(&self) -> &str {
+        if self.status == "resolved" { &self.ends_at } else { &self.starts_at }
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the time of day that a person reads")]

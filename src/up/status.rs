@@ -68,15 +68,18 @@ pub(crate) struct Line {
     pub(crate) cost: String,
 }
 
-const TOTALS: &str = "SELECT sum(l.consumed), sum(l.counted), sum(l.duplicates), sum(l.dead_lettered), \
-    (SELECT count() FROM deltas WHERE kind = 'data'), \
-    (SELECT sum(lag_records) FROM partition_progress FINAL), \
-    (SELECT countIf(last = 'firing') FROM (SELECT argMax(toString(state), at) AS last FROM alerts GROUP BY rule, fingerprint)) \
+const TOTALS: &str = "SELECT sum(l.consumed) AS consumed, sum(l.counted) AS counted, sum(l.duplicates) AS duplicates, \
+    sum(l.dead_lettered) AS dead_lettered, \
+    (SELECT count() FROM deltas WHERE kind = 'data') AS rows, \
+    ifNull((SELECT sum(lag_records) FROM partition_progress FINAL), 0) AS lag, \
+    ifNull((SELECT countIf(last = 'firing') FROM \
+        (SELECT argMax(toString(state), at) AS last FROM alerts GROUP BY rule, fingerprint)), 0) AS firing \
     FROM ledger AS l";
 
-const ROLLUPS: &str = "SELECT integration, uniqExact(customer), sum(calls), sum(errors), \
-    latencyQuantile(0.5, sumMap(latency)), latencyQuantile(0.95, sumMap(latency)), toString(sum(cost)) \
-    FROM rollups WHERE window_start > now() - INTERVAL 5 MINUTE GROUP BY integration ORDER BY sum(calls) DESC LIMIT 8";
+const ROLLUPS: &str = "SELECT integration, uniqExact(customer) AS customers, sum(r.calls) AS calls, sum(r.errors) AS errors, \
+    latencyQuantile(0.5, sumMap(r.latency)) AS p50_ms, latencyQuantile(0.95, sumMap(r.latency)) AS p95_ms, \
+    toString(sum(r.cost)) AS cost FROM rollups AS r WHERE window_start > now() - INTERVAL 5 MINUTE \
+    GROUP BY integration ORDER BY calls DESC LIMIT 8";
 
 impl Watch {
     /// A watch over a running `up`.

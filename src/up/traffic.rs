@@ -105,7 +105,7 @@ pub(crate) fn event(number: u64, start: Timestamp, now: Timestamp) -> Value {
     let customer = CUSTOMERS[((dice >> 8) % 30).min((dice >> 16) % 30) as usize];
     let (method, path, data_type) = vendor.calls[((dice >> 24) % 3) as usize];
     let status = status(vendor, customer, dice, now.as_second() - start.as_second());
-    let retried = status >= 500 && (dice >> 52) % 2 == 0;
+    let retried = status >= 500 && (dice >> 52).is_multiple_of(2);
     let mut event = json!({
         "id": format!("demo-{:x}-{number:x}", start.as_second()),
         "time": now.to_string(),
@@ -124,7 +124,7 @@ pub(crate) fn event(number: u64, start: Timestamp, now: Timestamp) -> Value {
         "records": dice >> 32 & 0x1f,
         "bytes_in": 400 + (dice >> 20 & 0xfff),
         "bytes_out": 120 + (dice >> 28 & 0xff),
-        "tier": if customer.len() % 3 == 0 { "enterprise" } else { "standard" },
+        "tier": if customer.len().is_multiple_of(3) { "enterprise" } else { "standard" },
         "environment": "production",
     });
     if vendor.price_micros > 0 {

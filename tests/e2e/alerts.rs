@@ -94,7 +94,7 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
         assert_eq!(resolved["status"], "resolved");
         assert_eq!(resolved["alerts"][0]["fingerprint"], fired["alerts"][0]["fingerprint"]);
 
-        let history = "SELECT rule, toString(state) AS state, notified FROM alerts WHERE state != 'pending' ORDER BY at";
+        let history = "SELECT rule, toString(state) AS state, notified FROM alerts WHERE rule = 'ErrorRateHigh' AND state != 'pending' ORDER BY at";
         eventually("both transitions are known to be notified", Duration::from_secs(10), async || {
             let rows = stack.rows(history).await;
             let wanted = ["firing", "resolved"].map(|state| json!({"rule": "ErrorRateHigh", "state": state, "notified": 1}));

@@ -52,8 +52,8 @@ static BEGAN_US: LazyLock<i64> = LazyLock::new(|| {
 
 /// The event of a number: the same number always makes the same event.
 pub(crate) fn event(number: u64) -> CallEvent {
-    let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number << 7;
-    let pick = |shift: u32, among: u64| dice >> shift & 0xffff_ffff % among.max(1).next_power_of_two() % among;
+    let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number << 7);
+    let pick = |shift: u32, among: u64| (dice >> shift) % among;
     let failed = pick(3, 7) == 0;
     CallEvent {
         workspace: "test".into(),

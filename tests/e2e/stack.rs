@@ -16,7 +16,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
@@ -36,9 +36,9 @@ const PASSWORD: &str = "for-this-test-only";
 
 /// Runs one test on an installation of its own.
 pub(crate) fn with_stack(test: impl AsyncFnOnce(&mut Stack)) {
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     RUNTIME.block_on(async {
-        let mut stack = Stack::start(turn).await;
+        let mut stack = Stack::start().await;
         test(&mut stack).await;
         stack.stop().await;
     });
@@ -54,7 +54,6 @@ pub(crate) struct Stack {
     entry: String,
     engines: Option<Engines>,
     roles: Vec<Role>,
-    _turn: MutexGuard<'static, ()>,
 }
 
 /// One role's process.
@@ -68,7 +67,7 @@ pub(crate) struct Role {
 }
 
 impl Stack {
-    async fn start(turn: MutexGuard<'static, ()>) -> Self {
+    async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut options = EnginesOptions::new(folder.path(), Password::new(PASSWORD), Password::new(PASSWORD));
         options.executable = Some(PROGRAM.into());
@@ -86,7 +85,6 @@ impl Stack {
             entry: made.entry,
             engines: Some(engines),
             roles: Vec::new(),
-            _turn: turn,
         };
         let migrated = stack.command("migrate").output().expect("migrate runs");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));

@@ -1,0 +1,101 @@
+//! The bytes of one payload: they enter, Avro's primitive values leave.
+//!
+//! Promise: no length and no count is believed before as many bytes are there, so that a payload that
+//! lies about its size costs no memory.
+
+/// The payload does not follow its schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It ends too early, or a length is negative or too large.
+    #[error("the payload is cut short")]
+    Short,
+    /// Bytes are left over.
+    #[error("bytes are left over after the last field")]
+    Long,
+    /// A text is no UTF-8.
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    /// A union branch, boolean or enum symbol that the schema does not have.
+    #[error("a union branch or symbol is not in the schema")]
+    BadBranch,
+    /// An integer has more bits than its type, or a decimal more than 128.
+    #[error("a number is too long")]
+    NumberTooLong,
+}
+
+/// The rest of a payload; also reads the collections that [`Fields::block`] hands out.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a>(pub &'a [u8]);
+
+impl<'a> Input<'a> {
+    /// A zigzag varint of at most 10 bytes.
+    #[inline]
+    pub fn long(&mut self) -> Result<i64, Malformed> {
+        let mut raw = 0_u64;
+        for (place, byte) in self.0.iter().enumerate().take(10) {
+            if place == 9 && *byte > 1 {
+                return Err(Malformed::NumberTooLong);
+            }
+            raw |= u64::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                self.0 = &self.0[place + 1..];
+                return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+            }
+        }
+        Err(Malformed::Short)
+    }
+
+    /// An integer of 32 bits, which is written like one of 64.
+    #[inline]
+    pub(super) fn int(&mut self) -> Result<i64, Malformed> {
+        let value = self.long()?;
+        i32::try_from(value).map(i64::from).map_err(|_| Malformed::NumberTooLong)
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.long()?).map_err(|_| Malformed::Short)?;
+        self.take(length)
+    }
+
+    /// A text, checked as UTF-8.
+    #[inline]
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::NotUtf8)
+    }
+
+    /// A decimal of scale 12: big-endian two's complement of at most 16 bytes.
+    pub(super) fn decimal(&mut self) -> Result<i128, Malformed> {
+        let bytes = self.bytes()?;
+        match bytes {
+            [] => Ok(0),
+            bytes if bytes.len() > 16 => Err(Malformed::NumberTooLong),
+            [first, ..] => {
+                let sign = if first & 0x80 == 0 { 0 } else { -1 };
+                Ok(bytes.iter().fold(sign, |units, byte| units << 8 | i128::from(*byte)))
+            }
+        }
+    }
+
+    /// The count of items in the next block of an array or map; `None` at its end.
+    pub fn block(&mut self) -> Result<Option<u64>, Malformed> {
+        let count = self.long()?;
+        if count < 0 {
+            // A negative count is followed by the block's size in bytes.
+            self.long()?;
+        }
+        // An item may be empty only in schemas that no event has; a count beyond the bytes left is a lie.
+        let count = count.unsigned_abs();
+        if count > self.0.len() as u64 {
+            return Err(Malformed::Short);
+        }
+        Ok((count > 0).then_some(count))
+    }
+}
