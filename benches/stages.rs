@@ -30,12 +30,19 @@ fn payloads(keys: u64) -> Vec<Vec<u8>> {
             endpoint: "GET /crm/v3/objects/contacts/{id}".into(),
             tier: "enterprise".into(),
             environment: "production".into(),
-            error_class: Some(if number.is_multiple_of(20) { ErrorClass::RateLimited } else { ErrorClass::Ok }),
+            error_class: Some(if number.is_multiple_of(20) {
+                ErrorClass::RateLimited
+            } else {
+                ErrorClass::Ok
+            }),
             status: Some(if number.is_multiple_of(20) { 429 } else { 200 }),
             latency_us: Some(20_000 + number.wrapping_mul(2_654_435_761) % 400_000),
             attempt: 1,
             bytes_in: Some(5_120),
-            cost: Some(Cost { amount: Amount::from_units(4_200_000_000).unwrap_or_default(), currency: "USD".into() }),
+            cost: Some(Cost {
+                amount: Amount::from_units(4_200_000_000).unwrap_or_default(),
+                currency: "USD".into(),
+            }),
             ..CallEvent::default()
         }
     };
@@ -64,7 +71,8 @@ fn decode(criterion: &mut Criterion) {
         bench.iter(|| events.iter().filter(|payload| black_box(plan.read(payload)).is_ok()).count());
     });
     group.bench_function("apache-avro (control)", |bench| {
-        let read = |payload: &Vec<u8>| from_avro_datum(avro::call_event_schema(), &mut payload.as_slice(), None);
+        let read =
+            |payload: &Vec<u8>| from_avro_datum(avro::call_event_schema(), &mut payload.as_slice(), None);
         bench.iter(|| events.iter().filter(|payload| black_box(read(payload)).is_ok()).count());
     });
     group.finish();
@@ -77,10 +85,14 @@ fn fold(criterion: &mut Criterion) {
     for keys in [100, 10_000] {
         let events = payloads(keys);
         group.bench_function(format!("{keys} keys"), |bench| {
-            bench.iter_batched(|| (Batch::new(0), Interner::default(), Memory::new(1_000_000)), |mut state| {
-                fold_all(&plan, &events, &mut state);
-                state
-            }, BatchSize::PerIteration);
+            bench.iter_batched(
+                || (Batch::new(0), Interner::default(), Memory::new(1_000_000)),
+                |mut state| {
+                    fold_all(&plan, &events, &mut state);
+                    state
+                },
+                BatchSize::PerIteration,
+            );
         });
     }
     group.finish();

@@ -52,7 +52,9 @@ pub(crate) async fn serve(listener: TcpListener, registry: Registry, readiness: 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let mut text = String::new();
     match encode(&mut text, &shared.registry) {
-        Ok(()) => Ok(([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)),
+        Ok(()) => {
+            Ok(([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+        }
         Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

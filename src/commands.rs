@@ -1,12 +1,11 @@
 //! The commands: a parsed command line enters, work is done, an exit status leaves.
 
 use crate::{
-    cli::{Command, ConfigArgs, DoctorArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCommand, RulesCheckArgs},
+    cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
     config::{self, Config},
-    migrate, roles, telemetry, up,
+    doctor, migrate, roles, telemetry, up,
 };
-use anyhow::Context;
-use callmeter_engines::{Check, CheckState};
+use anyhow::{Context, bail};
 use rand::RngCore;
 use std::process::ExitCode;
 
@@ -28,12 +27,16 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }),
         Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
         Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
-        Command::Doctor(args) => doctor(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
     }
 }
 
 /// Runs something that needs configuration, logging and the runtime.
-fn role(args: &ConfigArgs, name: &str, run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+fn role(
+    args: &ConfigArgs,
+    name: &str,
+    run: impl AsyncFnOnce(Config) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     let config = config::load(args.config.as_deref())?;
     let _telemetry = telemetry::start(&config.log, name)?;
     tracing::debug!(config = serde_json::to_string(&config).unwrap_or_default(), "effective configuration");
@@ -49,7 +52,12 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn keys_create(args: &KeysCreateArgs) -> anyhow::Result<ExitCode> {
     let mut random = [0; callmeter_ingest::keys::RANDOM_BYTES];
     rand::rng().fill_bytes(&mut random);
-    let callmeter_ingest::keys::Generated { key, entry } = callmeter_ingest::keys::generate(&args.workspace, &random);
+    let callmeter_ingest::keys::Generated { key, entry } =
+        callmeter_ingest::keys::generate(&args.workspace, &random);
+    // A name that the entry cannot hold is found by reading the entry.
+    if callmeter_ingest::keys::Keys::parse(std::slice::from_ref(&entry)).is_err() {
+        bail!("workspace {:?}: use letters, digits, '-', '_' and '.'", args.workspace);
+    }
     if args.json {
         println!("{}", serde_json::json!({"workspace": args.workspace, "key": key, "entry": entry}));
     } else {
@@ -71,38 +79,5 @@ fn rules_check(args: &RulesCheckArgs) -> ExitCode {
             }
             ExitCode::FAILURE
         }
-    }
-}
-
-fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load(args.config.config.as_deref())?;
-    let checks = callmeter_engines::doctor(&up::engine_options(&config, &args.data)?);
-    let failed = checks.iter().any(|check| check.state == CheckState::Fail);
-    if args.json {
-        println!("{}", serde_json::Value::Array(checks.iter().map(check_json).collect()));
-    } else {
-        checks.iter().for_each(print_check);
-    }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn word(state: CheckState) -> &'static str {
-    match state {
-        CheckState::Ok => "ok",
-        CheckState::Warn => "warn",
-        CheckState::Fail => "FAIL",
-    }
-}
-
-fn check_json(check: &Check) -> serde_json::Value {
-    serde_json::json!({
-        "name": check.name, "state": word(check.state).to_lowercase(), "found": check.found, "cure": check.cure,
-    })
-}
-
-fn print_check(check: &Check) {
-    println!("{:<4}  {:<26}  {}", word(check.state), check.name, check.found);
-    if let Some(cure) = &check.cure {
-        println!("{:<34}→ {cure}", "");
     }
 }

@@ -101,7 +101,9 @@ pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
     };
     let text = match &file {
-        Some(file) => Some(std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?),
+        Some(file) => {
+            Some(std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)
+        }
         None => None,
     };
     let source = file.zip(text);
@@ -137,7 +139,11 @@ fn from_parts(
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn section<T: DeserializeOwned + Default>(given: &Map<String, Value>, name: &str, problems: &mut Vec<String>) -> T {
+fn section<T: DeserializeOwned + Default>(
+    given: &Map<String, Value>,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> T {
     let Some(value) = given.get(name) else { return T::default() };
     T::deserialize(value).unwrap_or_else(|error| {
         problems.push(format!("section {name}: {error}"));
@@ -194,7 +200,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_in_one_run() {
-        let text = "kafka:\n  broker: x\naggregator:\n  window: 7m\nclickhouse:\n  database: default\nnonsense: 1\n";
+        let text =
+            "kafka:\n  broker: x\naggregator:\n  window: 7m\nclickhouse:\n  database: default\nnonsense: 1\n";
         assert_eq!(
             problems(text, &[("CALLMETER__KAFKA__PARTITIONS", "many"), ("CALLMETER__LOG__FORMT", "x")]),
             [

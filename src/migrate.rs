@@ -115,7 +115,9 @@ async fn create_topics(config: &KafkaConfig) -> anyhow::Result<Report> {
     for result in results {
         match result {
             Ok(topic) => report.push(format!("topic {topic}: created")),
-            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => report.push(format!("topic {topic}: there already")),
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => {
+                report.push(format!("topic {topic}: there already"))
+            }
             Err((topic, code)) => bail!("topic {topic}: {code}"),
         }
     }

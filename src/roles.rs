@@ -41,7 +41,9 @@ pub(crate) async fn aggregate(config: Config) -> anyhow::Result<()> {
     if await_schema(&config, &stop).await? {
         readiness.set(true);
         let Config { aggregator, kafka, clickhouse, .. } = config;
-        callmeter_aggregator::run(aggregator, kafka, clickhouse, metrics, stop.wait()).await.context("aggregator")?;
+        callmeter_aggregator::run(aggregator, kafka, clickhouse, metrics, stop.wait())
+            .await
+            .context("aggregator")?;
     }
     Ok(())
 }
@@ -78,7 +80,9 @@ async fn await_schema(config: &Config, stop: &Stop) -> anyhow::Result<bool> {
     loop {
         match migrate::check_version(&config.clickhouse).await {
             Ok(version) if version == callmeter_schemas::sql::VERSION => return Ok(true),
-            Ok(version) => tracing::warn!(version, "the schema is older than this build; run `callmeter migrate`"),
+            Ok(version) => {
+                tracing::warn!(version, "the schema is older than this build; run `callmeter migrate`")
+            }
             Err(error) if error.is::<migrate::TooNew>() => return Err(error),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "waiting for clickhouse"),
         }
@@ -97,7 +101,8 @@ impl Stop {
     /// Listens for SIGINT and SIGTERM: the first makes the role unready and stops it, the second ends the process, and
     /// so does the bound.
     pub(crate) fn on_signals(readiness: Readiness, bound: Duration) -> anyhow::Result<Self> {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }

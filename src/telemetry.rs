@@ -25,8 +25,9 @@ impl Drop for Telemetry {
 
 /// Starts logging for a process of this name.
 pub(crate) fn start(config: &LogConfig, service: &str) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_new(&config.filter)
-        .with_context(|| format!("log.filter {:?} is not a filter such as info or callmeter=debug", config.filter))?;
+    let filter = EnvFilter::try_new(&config.filter).with_context(|| {
+        format!("log.filter {:?} is not a filter such as info or callmeter=debug", config.filter)
+    })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format.as_str() {
         "json" => lines.json().boxed(),
@@ -53,7 +54,9 @@ fn spans(service: &str) -> anyhow::Result<Option<SdkTracerProvider>> {
     // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the name given here.
     let resource = match named("OTEL_SERVICE_NAME") {
         true => opentelemetry_sdk::Resource::builder().build(),
-        false => opentelemetry_sdk::Resource::builder().with_service_name(format!("callmeter-{service}")).build(),
+        false => {
+            opentelemetry_sdk::Resource::builder().with_service_name(format!("callmeter-{service}")).build()
+        }
     };
     Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
 }

@@ -52,7 +52,9 @@ pub(crate) fn engines_start(args: EnginesArgs) -> anyhow::Result<ExitCode> {
         let stop = Stop::on_signals(Readiness::default(), SHUTDOWN_BOUND)?;
         let folder = DataFolder::open(&args.data)?;
         let mut config = config;
-        let Some(engines) = start_engines(&mut config, &args.data, &folder, &stop).await? else { return Ok(()) };
+        let Some(engines) = start_engines(&mut config, &args.data, &folder, &stop).await? else {
+            return Ok(());
+        };
         folder.write_run(&store::Run::of_engines(&config))?;
         eprintln!("kafka {}  clickhouse {}  until Ctrl-C", config.kafka.brokers, config.clickhouse.url);
         println!("{}", folder.run_file().display());

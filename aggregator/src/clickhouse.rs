@@ -55,10 +55,12 @@ impl Store {
         self.guarded(owner, &check, block).await
     }
 
-    /// Inserts the block of a genesis, unless the partition has a marker.
+    /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
+    /// removed must not be counted again from the start.
     pub async fn genesis(&self, owner: Owner<'_>, block: Vec<u8>) -> Answer {
-        let check = format!("throwIf(({MARKER}) != -1, 'FENCED') = 0");
-        self.guarded(owner, &check, block).await
+        let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
+            AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
+        self.guarded(owner, check, block).await
     }
 
     async fn guarded(&self, owner: Owner<'_>, check: &str, block: Vec<u8>) -> Answer {
@@ -67,7 +69,7 @@ impl Store {
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
         let settings = [
-            ("query_id", mutex(owner)),
+            ("query_id", self.mutex(owner)),
             ("replace_running_query", "0".into()),
             ("param_src", owner.src.to_owned()),
             ("param_part", owner.part.to_string()),
@@ -102,10 +104,15 @@ impl Store {
         insert.end().await
     }
 
+    /// The id under which at most one insert of a partition can run, in this database.
+    fn mutex(&self, owner: Owner<'_>) -> String {
+        format!("{}/{}/{}", self.client.database().unwrap_or_default(), owner.src, owner.part)
+    }
+
     /// Kills the partition's running insert and waits until it is gone.
     pub async fn kill(&self, owner: Owner<'_>) -> Result<(), Error> {
         let query =
-            self.client.query("KILL QUERY WHERE query_id = {id:String} SYNC").param("id", mutex(owner));
+            self.client.query("KILL QUERY WHERE query_id = {id:String} SYNC").param("id", self.mutex(owner));
         let bound = self.insert_timeout + QUESTION_TIMEOUT;
         tokio::time::timeout(bound, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
@@ -154,11 +161,6 @@ impl Store {
         let query = self.client.query(&sql).param("source", source);
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
-}
-
-/// The id under which at most one insert of a partition can run.
-fn mutex(owner: Owner<'_>) -> String {
-    format!("{}/{}", owner.src, owner.part)
 }
 
 /// The meaning of an error: the codes are ClickHouse's.

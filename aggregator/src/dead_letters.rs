@@ -69,3 +69,44 @@ pub(crate) fn letter(source: &str, partition: i32, poison: Poison) -> DeadLetter
         value: STANDARD.encode(poison.value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callmeter_schemas::PoisonReason;
+
+    #[test]
+    fn the_same_poison_makes_the_same_letter_and_keeps_its_bytes() {
+        let poison = || Poison {
+            offset: 7,
+            appended_ms: 5,
+            reason: PoisonReason::BadFrame,
+            detail: "no frame".into(),
+            key: None,
+            value: vec![0xff, 0x00],
+        };
+        let letter = letter("cluster:calls:id", 3, poison());
+        assert_eq!(letter, super::letter("cluster:calls:id", 3, poison()));
+        assert_eq!(letter.record_key(), "cluster:calls:id/3/7");
+        assert_eq!(STANDARD.decode(&letter.value).expect("base64"), [0xff, 0x00]);
+        assert_eq!(letter.key, None);
+    }
+
+    #[test]
+    fn the_largest_record_that_kafka_takes_by_default_fits_into_a_letter() {
+        let value = vec![0xff; 1_048_588];
+        let key = Some(vec![0xff; 4096]);
+        let detail = "x".repeat(1024);
+        let poison =
+            Poison { offset: 0, appended_ms: 0, reason: PoisonReason::Undecodable, detail, key, value };
+        let letter = serde_json::to_vec(&letter("cluster:calls:id", 0, poison)).expect("json");
+        assert!(letter.len() < MAX_LETTER_BYTES);
+    }
+
+    #[test]
+    fn a_writer_is_made_before_kafka_is_there_and_keeps_its_guarantees() {
+        let mut kafka = KafkaConfig::default();
+        kafka.client.insert("acks".into(), "1".into());
+        assert!(DeadLetters::new(&kafka).is_ok());
+    }
+}

@@ -239,3 +239,16 @@ impl Drop for Tap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetcher_is_made_before_kafka_is_there_whatever_the_settings_for_every_client_are() {
+        let mut kafka = KafkaConfig::default();
+        kafka.client.insert("auto.offset.reset".into(), "earliest".into());
+        assert!(Fetcher::new(&kafka, "calls", 1 << 20).is_ok());
+        assert!(matches!(Fetcher::new(&kafka, "ca\0lls", 1 << 20), Err(FetchError::Name(_))));
+    }
+}

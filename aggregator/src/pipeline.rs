@@ -30,7 +30,10 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver},
+    task::JoinHandle,
+};
 
 /// How often progress is published.
 const PUBLISH_EVERY: Duration = Duration::from_secs(2);
@@ -80,7 +83,8 @@ pub async fn run(
         true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
         false => None,
     };
-    let mut crew = Crew { rollups, raw_calls, workers: BTreeMap::new(), source: String::new() };
+    let mut crew =
+        Crew { rollups, raw_calls, workers: BTreeMap::new(), source: String::new(), publishing: None };
     let result = tokio::select! {
         result = crew.follow(changes) => result,
         () = shutdown => Ok(()),
@@ -141,6 +145,8 @@ struct Crew {
     workers: BTreeMap<i32, Vec<Worker>>,
     /// Identity of the log at the last assignment.
     source: String,
+    /// The progress being published.
+    publishing: Option<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -155,7 +161,7 @@ impl Crew {
                 },
                 _ = publish.tick() => {
                     self.look_after()?;
-                    self.publish().await;
+                    self.publish();
                 }
             }
         }
@@ -210,6 +216,7 @@ impl Crew {
     fn dismiss_all(&mut self) {
         self.workers.values().flatten().for_each(Worker::stop);
         std::mem::take(&mut self.workers).into_values().flatten().for_each(Worker::join);
+        self.publishing.iter().for_each(JoinHandle::abort);
     }
 
     fn count_assigned(&self) {
@@ -224,31 +231,37 @@ impl Crew {
         }
     }
 
-    async fn publish(&self) {
-        let (fetcher, counted) = (Arc::clone(&self.rollups.fetcher), self.rollups.board.all());
-        let asked = tokio::task::spawn_blocking(move || {
-            let seen = counted.into_iter().filter_map(|(partition, counted)| {
-                // The clock first: what is appended after it may be missing in the log's end.
-                let now_ms = now_ms();
-                let (_, high) = fetcher.bounds(partition).ok()?;
-                Some(progress::of(partition, counted, high, now_ms))
-            });
-            seen.collect::<Vec<Progress>>()
+    /// Publishes on a task of its own: a Kafka that does not answer must not hold up a rebalance.
+    fn publish(&mut self) {
+        if self.publishing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.publishing = Some(tokio::spawn(publish(self.rollups.clone(), self.source.clone())));
+        }
+    }
+}
+
+async fn publish(lane: Lane, source: String) {
+    let (fetcher, counted) = (Arc::clone(&lane.fetcher), lane.board.all());
+    let asked = tokio::task::spawn_blocking(move || {
+        let seen = counted.into_iter().filter_map(|(partition, counted)| {
+            // The clock first: what is appended after it may be missing in the log's end.
+            let now_ms = now_ms();
+            let (_, high) = fetcher.bounds(partition).ok()?;
+            Some(progress::of(partition, counted, high, now_ms))
         });
-        let Ok(progress) = asked.await else { return };
-        for row in &progress {
-            self.rollups
-                .metrics
-                .lag
-                .get_or_create(&PartitionLabel { partition: row.partition })
-                .set(row.lag_records);
-        }
-        if progress.is_empty() {
-            return;
-        }
-        if let Err(error) = self.rollups.store.publish(&self.source, &progress).await {
-            tracing::warn!(error = %brief(&error), "progress not published");
-        }
+        seen.collect::<Vec<Progress>>()
+    });
+    let Ok(mut progress) = asked.await else { return };
+    // A partition may have gone while Kafka was asked.
+    progress.retain(|row| lane.board.holds(row.partition));
+    for row in &progress {
+        let label = PartitionLabel { partition: row.partition };
+        lane.metrics.lag.get_or_create(&label).set(row.lag_records);
+    }
+    if progress.is_empty() {
+        return;
+    }
+    if let Err(error) = lane.store.publish(&source, &progress).await {
+        tracing::warn!(error = %brief(&error), "progress not published");
     }
 }
 

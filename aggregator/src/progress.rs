@@ -45,6 +45,11 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
     }
 
+    /// Whether a partition is still ours.
+    pub(crate) fn holds(&self, partition: i32) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&partition)
+    }
+
     /// All partitions.
     pub(crate) fn all(&self) -> Vec<(i32, Counted)> {
         self.0
@@ -89,6 +94,7 @@ mod tests {
         board.set(2, Counted::default());
         board.set(1, Counted { marker: 7, appended_ms: 2 });
         board.remove(2);
+        assert!(board.holds(1) && !board.holds(2));
         assert_eq!(board.all(), [(1, Counted { marker: 7, appended_ms: 2 })]);
     }
 }

@@ -231,7 +231,7 @@ impl Partition {
             }
             (State::Attaching, Event::Unreadable) => self.back_off(),
             (State::Attaching, Event::Waited) => Action::ReadMarker,
-            (State::WritingGenesis, Event::Answered(Answer::Inserted | Answer::Fenced)) => self.attach(),
+            (State::WritingGenesis, Event::Answered(Answer::Inserted)) => self.attach(),
             (State::WritingGenesis, Event::Answered(_)) => {
                 self.state = State::Attaching;
                 self.back_off()

@@ -95,7 +95,7 @@ fn dimensions(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection>
     assign(&mut event.integration, dimension(integration, "integration")?);
     assign_option(&mut event.host, host.as_deref());
     let endpoint = sieve::without_query(filled(&draft.endpoint).unwrap_or_default());
-    assign(&mut event.endpoint, dimension(endpoint, "endpoint")?);
+    assign(&mut event.endpoint, dimension(&sieve::without_url_secrets(endpoint), "endpoint")?);
     assign(&mut event.tier, dimension(filled(&draft.tier).unwrap_or_default(), "tier")?);
     let environment = filled(&draft.environment).unwrap_or_default();
     assign(&mut event.environment, dimension(environment, "environment")?);
@@ -229,19 +229,11 @@ fn extra(members: Vec<(Cow<'_, str>, &str)>, event: &mut CallEvent, notes: &mut 
     for (name, json) in members {
         notes.unknown_members += 1;
         let fits = name.len() <= limits::DIMENSION_BYTES && json.len() <= limits::TEXT_BYTES;
-        if !fits || sieve::is_secret(&name) || (json.starts_with(['{', '[']) && sieve::holds_secret(json)) {
-            notes.dropped_members += 1;
-            continue;
+        let kept = (fits && !sieve::is_secret(&name)).then(|| sieve::without_json_secrets(json)).flatten();
+        match kept {
+            Some(json) => drop(event.extra.insert(name.into_owned(), json)),
+            None => notes.dropped_members += 1,
         }
-        event.extra.insert(name.into_owned(), url_text(json));
-    }
-}
-
-/// JSON text in which a string that is a URL has lost its secrets. The string's escapes stay as they are.
-fn url_text(json: &str) -> String {
-    match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) if text.contains("://") => format!("\"{}\"", sieve::without_url_secrets(text)),
-        _ => json.to_owned(),
     }
 }
 

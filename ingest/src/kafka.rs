@@ -36,6 +36,10 @@ const LOOK_PAUSE: Duration = Duration::from_secs(5);
 /// Pause between two looks while it does not.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// Second names of the settings that carry the promise: librdkafka takes the last of both, and the order
+/// in which they are set is not ours.
+const ALIASES: [&str; 3] = ["metadata.broker.list", "request.required.acks", "delivery.timeout.ms"];
+
 /// Why the records of a request were not all acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PublishError {
@@ -220,7 +224,7 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
         .set("queue.buffering.max.kbytes", (memory / 1024).to_string())
         .set("queue.buffering.max.messages", (memory / SMALL_RECORD_BYTES).min(10_000_000).to_string())
         .set("topic.metadata.refresh.interval.ms", "30000");
-    for (name, value) in &kafka.client {
+    for (name, value) in kafka.client.iter().filter(|(name, _)| !ALIASES.contains(&name.as_str())) {
         settings.set(name, value);
     }
     settings
@@ -230,4 +234,22 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random");
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_of_the_operator_weakens_the_promise_by_any_name() {
+        let client =
+            [("acks", "1"), ("request.required.acks", "0"), ("delivery.timeout.ms", "0"), ("linger.ms", "7")];
+        let client = client.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let kafka = KafkaConfig { client, ..KafkaConfig::default() };
+        let settings = settings(&IngestConfig::default(), &kafka);
+        assert_eq!(settings.get("acks"), Some("all"));
+        assert_eq!(settings.get("message.timeout.ms"), Some("10000"));
+        assert_eq!(settings.get("linger.ms"), Some("7"));
+        assert!(ALIASES.iter().all(|alias| settings.get(alias).is_none()));
+    }
 }

@@ -1,7 +1,8 @@
 //! Token buckets, one per API key: a key, an amount and the time enter, leave to go on or a wait leaves.
 //!
-//! A bucket may fall below zero by one batch, because how many events a body holds is known only after
-//! it was read; requests are then refused, before their body is read, until it is above zero again.
+//! A bucket may fall below zero by one batch per open request, because how many events a body holds is
+//! known only after it was read; requests are then refused, before their body is read, until it is above
+//! zero again.
 //! Promise: no clock; as many buckets as there are keys.
 
 use dashmap::DashMap;

@@ -22,13 +22,15 @@ use axum::{
 };
 use prometheus_client::metrics::gauge::Gauge;
 use std::{
+    num::NonZero,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread::available_parallelism,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// Seconds after which Kafka may be back.
 const AWAY_SECONDS: u64 = 5;
@@ -41,6 +43,8 @@ pub(crate) struct Pipeline {
     keys: Keys,
     buckets: Buckets,
     bodies: Budget,
+    /// One place per core: a body that is being read holds a multiple of what `bodies` counts.
+    readers: Arc<Semaphore>,
     publisher: Arc<Publisher>,
     metrics: IngestMetrics,
     stopping: AtomicBool,
@@ -58,6 +62,7 @@ impl Pipeline {
             keys,
             buckets: Buckets::new(Rate { per_second: config.events_per_second, burst: config.events_burst }),
             bodies: Budget::new(config.body_memory_bytes),
+            readers: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             publisher,
             metrics,
             stopping: AtomicBool::new(false),
@@ -161,16 +166,19 @@ impl Pipeline {
             self.take_in(&sender.workspace, received)?
         } else {
             let (pipeline, workspace) = (self.clone(), sender.workspace.clone());
-            let reading = tokio::task::spawn_blocking(move || pipeline.take_in(&workspace, received));
+            let turn = self.readers.clone().acquire_owned().await;
+            let reading = tokio::task::spawn_blocking(move || {
+                // Moved in: a sender who goes away does not make room for another while this one is read.
+                let _turn = turn;
+                pipeline.take_in(&workspace, received)
+            });
             reading.await.map_err(|_| {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the body could not be read")
             })??
         };
-        self.buckets.charge(
-            &sender.key_id,
-            self.started.elapsed(),
-            intake.batch.len() + intake.rejected.len(),
-        );
+        // Spans that are no calls cost as much to read as those that are.
+        let items = intake.batch.len() + intake.rejected.len() + intake.ignored as usize;
+        self.buckets.charge(&sender.key_id, self.started.elapsed(), items);
         self.metrics.taken_in(&intake);
         match answer::lone_rejection(form, &intake) {
             Some(rejected) => Err(Problem::of_item(&rejected.why)),

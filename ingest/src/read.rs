@@ -21,6 +21,11 @@ pub(crate) trait Reader<'de>: Sized {
         Ok(())
     }
 
+    /// The value is a text.
+    fn text(self, _: &str) {
+        self.mismatch();
+    }
+
     /// The value is null.
     fn null(self) {}
 
@@ -79,8 +84,8 @@ impl<'de, R: Reader<'de>> Visitor<'de> for Read<R> {
         Ok(())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        self.0.mismatch();
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.0.text(text);
         Ok(())
     }
 }

@@ -102,7 +102,24 @@ fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Whether JSON text holds, at any depth, a member whose name looks like a secret.
+/// JSON text without secrets: a string that is a URL loses them, however its slashes are escaped, and a
+/// value that holds one deeper is none.
+pub fn without_json_secrets(json: &str) -> Option<String> {
+    if json.starts_with(['{', '[']) {
+        return (!holds_secret(json)).then(|| json.to_owned());
+    }
+    if !json.starts_with('"') {
+        return Some(json.to_owned());
+    }
+    // A lone surrogate does not decode: it cannot be searched, so it is not kept.
+    let text: String = serde_json::from_str(json).ok()?;
+    Some(match without_url_secrets(&text) {
+        Cow::Borrowed(same) if same == text => json.to_owned(),
+        bare => serde_json::Value::from(bare).to_string(),
+    })
+}
+
+/// Whether JSON text holds, at any depth, a member whose name looks like a secret or a URL that has some.
 pub fn holds_secret(json: &str) -> bool {
     let mut found = false;
     let mut source = serde_json::Deserializer::from_str(json);
@@ -125,6 +142,10 @@ impl<'de> Reader<'de> for SecretSearch<'_> {
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while list.next_element_seed(Read(SecretSearch(self.0)))?.is_some() {}
         Ok(())
+    }
+
+    fn text(self, text: &str) {
+        *self.0 |= without_url_secrets(text) != text;
     }
 
     fn mismatch(self) {}
@@ -156,12 +177,15 @@ pub fn split_url(url: &str) -> Option<(&str, &str)> {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };
-    let host = host(authority.rsplit('@').next()?);
+    let host = host(authority);
     (!host.is_empty()).then_some((host, path))
 }
 
-/// A host without port and final dot.
+/// A host without scheme, user, port, final dot and whatever follows it.
 pub fn host(authority: &str) -> &str {
+    let rest = authority.split_once("://").map_or(authority, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
     let name = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => match authority.rsplit_once(':') {
@@ -225,12 +249,23 @@ mod tests {
     #[test]
     fn urls_lose_user_query_and_fragment() {
         assert_eq!(without_url_secrets("https://me:pw@api.x.com/a?key=1#f"), "https://api.x.com/a");
+        let kept = |json| without_json_secrets(json);
+        assert_eq!(kept(r#""https:\/\/me:pw@x.com\/a?key=1""#).as_deref(), Some(r#""https://x.com/a""#));
+        assert_eq!(kept(r#""caf\u00e9?""#).as_deref(), Some(r#""caf\u00e9?""#));
+        assert_eq!(
+            kept(r#"{"url":["https:\/\/x.com\/a"]}"#).as_deref(),
+            Some(r#"{"url":["https:\/\/x.com\/a"]}"#)
+        );
+        assert_eq!(kept(r#"{"url":["https:\/\/x.com\/a?key=1"]}"#), None);
+        assert_eq!(kept(r#""https://x.com/\ud800?key=1""#), None);
         assert_eq!(without_url_secrets("what? this#is text"), "what? this#is text");
         assert_eq!(without_url_secrets("?a://b"), "");
         assert_eq!(split_url("https://u:p@api.x.com:8443/v1/a?k=1"), Some(("api.x.com", "/v1/a")));
         assert_eq!(split_url("http://[::1]:80/x"), Some(("::1", "/x")));
         assert_eq!(split_url("https://api.x.com?k=1"), Some(("api.x.com", "")));
         assert_eq!(split_url("https:///x"), None);
+        assert_eq!(host("https://me:pw@api.x.com:443/v1?key=1"), "api.x.com");
+        assert_eq!(host("me:pw@api.x.com."), "api.x.com");
         assert_eq!(split_url("/v1/x"), None);
     }
 }

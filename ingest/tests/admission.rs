@@ -114,6 +114,11 @@ fn the_least_event_is_a_customer_and_an_integration_or_host() {
     let (by_url, _) =
         event(r#"{"customer":"acme","url":"https://u:p@Api.x.com:8443/v1/a?key=1"}"#).expect("it is enough");
     assert_eq!((by_url.integration.as_str(), by_url.path.as_deref()), ("api.x.com", Some("/v1/a")));
+    let (by_host, _) =
+        event(r#"{"customer":"acme","host":"https://u:p@api.x.com/v1?key=1","endpoint":"GET https://u:p@api.x.com/v1?key=1"}"#)
+            .expect("it is enough");
+    assert_eq!((by_host.integration.as_str(), by_host.host.as_deref()), ("api.x.com", Some("api.x.com")));
+    assert_eq!(by_host.endpoint, "GET https://api.x.com/v1");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use callmeter_ingest::{
     admit::{Context, Notes, admit},
+    json::BodyError,
     otlp::{self, Taken},
 };
 use callmeter_schemas::{CallEvent, ErrorClass};
@@ -151,4 +152,50 @@ fn a_bad_span_never_costs_its_neighbours() {
     malformed a span does not decode or is larger than 1 MiB
     4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
     ");
+}
+
+/// Resource attributes that decode to 40 times their bytes.
+fn heavy(bytes: usize) -> Vec<u8> {
+    let mut resource = vec![0x0a];
+    prost::encoding::encode_varint(bytes as u64, &mut resource);
+    resource.extend([0x0a, 0x00].iter().cycle().take(bytes));
+    resource
+}
+
+#[test]
+fn a_resource_is_bounded_also_when_it_comes_in_pieces() {
+    let export = |pieces: usize| {
+        let resource_spans = heavy(otlp::SPAN_BYTES / 2).repeat(pieces);
+        let mut body = vec![0x0a];
+        prost::encoding::encode_varint(resource_spans.len() as u64, &mut body);
+        body.extend(resource_spans);
+        otlp::protobuf(&body, 1, &mut |_| {})
+    };
+    assert_eq!(export(2), Ok(()));
+    assert_eq!(export(3), Err(BodyError::NotOtlp));
+    let attributes = "{},".repeat(otlp::SPAN_BYTES / 3 + 1);
+    let body = format!(r#"{{"resourceSpans":[{{"resource":{{"attributes":[{attributes}{{}}]}}}}]}}"#);
+    assert_eq!(otlp::json(body.as_bytes(), 1, &mut |_| {}), Err(BodyError::NotOtlp));
+}
+
+#[test]
+fn a_json_export_of_another_shape_is_refused_and_absent_lists_are_empty() {
+    let read = |body: &str| otlp::json(body.as_bytes(), 1, &mut |_| {});
+    for empty in
+        ["{}", r#"{"resourceSpans":null}"#, r#"{"resourceSpans":[{},{"scopeSpans":[{},{"spans":[]}]}]}"#]
+    {
+        assert_eq!(read(empty), Ok(()), "{empty}");
+    }
+    for wrong in [
+        "[]",
+        r#"{"resourceSpans":7}"#,
+        r#"{"resourceSpans":{}}"#,
+        r#"{"resourceSpans":[7]}"#,
+        r#"{"resourceSpans":[{"scopeSpans":"x"}]}"#,
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":{"a":1}}]}]}"#,
+    ] {
+        assert_eq!(read(wrong), Err(BodyError::NotOtlp), "{wrong}");
+    }
+    let two = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{}]},{"spans":[{}]}]}]}"#;
+    assert_eq!(read(two), Err(BodyError::TooManyItems(1)));
 }

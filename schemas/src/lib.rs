@@ -16,6 +16,9 @@ pub mod money;
 pub mod sql;
 pub mod topics;
 
+#[cfg(test)]
+mod tidy;
+
 pub use dead_letter::{DeadLetter, PoisonReason};
 pub use error_class::ErrorClass;
 pub use event::{CallEvent, Cost, QuotaObservation};

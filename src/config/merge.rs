@@ -83,13 +83,19 @@ impl Merged {
             Some(Value::Number(_)) => match text.parse::<serde_json::Number>() {
                 Ok(number) => Value::Number(number),
                 Err(_) => {
-                    return self.problems.push(format!("{at}: {section}.{key} must be a number, not {text:?}"));
+                    return self
+                        .problems
+                        .push(format!("{at}: {section}.{key} must be a number, not {text:?}"));
                 }
             },
             Some(Value::Bool(_)) => match text {
                 "true" | "1" => Value::Bool(true),
                 "false" | "0" => Value::Bool(false),
-                _ => return self.problems.push(format!("{at}: {section}.{key} must be true or false, not {text:?}")),
+                _ => {
+                    return self
+                        .problems
+                        .push(format!("{at}: {section}.{key} must be true or false, not {text:?}"));
+                }
             },
             Some(Value::Array(_)) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -123,8 +129,19 @@ impl Merged {
     fn knows_section(&mut self, at: &str, section: &str) -> bool {
         let known = self.defaults.contains_key(section);
         if !known {
-            let sections = ["kafka", "clickhouse", "ingest", "aggregator", "alerter", "metrics", "board", "log", "engines"];
-            self.problems.push(format!("{at}: {section} is not a section; there are {}", sections.join(", ")));
+            let sections = [
+                "kafka",
+                "clickhouse",
+                "ingest",
+                "aggregator",
+                "alerter",
+                "metrics",
+                "board",
+                "log",
+                "engines",
+            ];
+            self.problems
+                .push(format!("{at}: {section} is not a section; there are {}", sections.join(", ")));
         }
         known
     }

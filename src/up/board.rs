@@ -68,10 +68,15 @@ fn render(look: &Look) -> String {
         let _ = write!(
             rows,
             "<tr class=\"{class}\"><td>{}</td><td>{}</td><td>{}</td><td>{share:.1} %</td><td>{:.0}</td><td>{:.0}</td><td>{}</td></tr>",
-            escape(&line.integration), line.customers, line.calls, line.p50_ms, line.p95_ms, escape(&line.cost),
+            escape(&line.integration),
+            line.customers,
+            line.calls,
+            line.p50_ms,
+            line.p95_ms,
+            escape(&super::status::money(&line.cost)),
         );
     }
-    let summary = escape(&super::status::summary(look));
+    let summary = escape(&super::status::summary(look)).replace("   ", " · ");
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"2\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>callmeter</title><style>\

@@ -80,7 +80,11 @@ fn instance(config: &Config) -> String {
     }
 }
 
-fn alert_settings(config: &Config, folder: &DataFolder, inbox: &Inbox) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn alert_settings(
+    config: &Config,
+    folder: &DataFolder,
+    inbox: &Inbox,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
     let mut settings = Vec::new();
     if config.alerter.rules.is_empty() {
         settings.push(("ALERTER__RULES", folder.write("starter-rules.yaml", STARTER_RULES)?));
@@ -127,7 +131,8 @@ fn spec(
         all.push(("LOG__FILTER", "info".into()));
     }
     all.extend(settings);
-    spec.env = all.into_iter().map(|(name, value)| (format!("CALLMETER__{name}").into(), value.into())).collect();
+    spec.env =
+        all.into_iter().map(|(name, value)| (format!("CALLMETER__{name}").into(), value.into())).collect();
     spec
 }
 
@@ -137,7 +142,11 @@ fn ready_check(url: String) -> ReadyCheck {
         let (client, url) = (client.as_ref().map(Clone::clone).map_err(ToString::to_string), url.clone());
         Box::pin(async move {
             let answer = client?.get(&url).send().await.map_err(|error| error.to_string())?;
-            if answer.status().is_success() { Ok(()) } else { Err(format!("{url} answers {}", answer.status())) }
+            if answer.status().is_success() {
+                Ok(())
+            } else {
+                Err(format!("{url} answers {}", answer.status()))
+            }
         })
     })
 }

@@ -14,7 +14,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends until dropped.
 pub(crate) async fn send(ingest_url: &str, key: &str) {
-    let Ok(client) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build() else { return };
+    let Ok(client) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build() else {
+        return;
+    };
     let url = format!("{ingest_url}/v1/events");
     let start = now();
     let mut tick = tokio::time::interval(PAUSE);
@@ -22,7 +24,8 @@ pub(crate) async fn send(ingest_url: &str, key: &str) {
     for batch in 0_u64.. {
         tick.tick().await;
         let now = now();
-        let events = (batch * BATCH..(batch + 1) * BATCH).map(|number| traffic::event(number, start, now)).collect();
+        let events =
+            (batch * BATCH..(batch + 1) * BATCH).map(|number| traffic::event(number, start, now)).collect();
         deliver(&client, &url, key, &Value::Array(events)).await;
     }
 }

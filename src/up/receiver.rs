@@ -76,9 +76,11 @@ impl Inbox {
 
 async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+    let (id, timestamp, signature) =
+        (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
     let expected = timestamp.parse().ok().zip(std::str::from_utf8(&body).ok());
-    let expected = expected.and_then(|(at, text)| signing::signature(std::slice::from_ref(&shared.key), id, at, text));
+    let expected =
+        expected.and_then(|(at, text)| signing::signature(std::slice::from_ref(&shared.key), id, at, text));
     if expected.as_deref() != Some(signature) {
         return StatusCode::UNAUTHORIZED;
     }
@@ -92,10 +94,15 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
 fn line(body: &Body, at: &str) -> String {
     let resolved = body.alerts.iter().filter(|alert| alert.status == "resolved").count();
     let firing = body.alerts.len() - resolved;
-    let Some(latest) = body.alerts.iter().max_by_key(|alert| alert.changed_at()) else { return String::new() };
+    let Some(latest) = body.alerts.iter().max_by_key(|alert| alert.changed_at()) else {
+        return String::new();
+    };
     let name = latest.labels.get("alertname").map_or("?", String::as_str);
     let summary = latest.annotations.get("summary").map_or("", String::as_str);
-    format!("{at}  webhook  {firing} firing, {resolved} resolved  {name}: {} {summary}", latest.status.to_uppercase())
+    format!(
+        "{at}  webhook  {firing} firing, {resolved} resolved  {name}: {} {summary}",
+        latest.status.to_uppercase()
+    )
 }
 
 impl Alert {

@@ -5,7 +5,7 @@
 
 mod render;
 
-pub(crate) use render::summary;
+pub(crate) use render::{money, summary};
 
 use super::{crew::Crew, receiver::Inbox, store::Run};
 use crate::{config::Config, migrate};
@@ -70,7 +70,7 @@ pub(crate) struct Line {
 
 const TOTALS: &str = "SELECT sum(l.consumed) AS consumed, sum(l.counted) AS counted, sum(l.duplicates) AS duplicates, \
     sum(l.dead_lettered) AS dead_lettered, \
-    (SELECT count() FROM deltas WHERE kind = 'data') AS rows, \
+    ifNull((SELECT count() FROM deltas WHERE kind = 'data'), 0) AS rows, \
     ifNull((SELECT sum(lag_records) FROM partition_progress FINAL), 0) AS lag, \
     ifNull((SELECT countIf(last = 'firing') FROM \
         (SELECT argMax(toString(state), at) AS last FROM alerts GROUP BY rule, fingerprint)), 0) AS firing \
@@ -83,7 +83,14 @@ const ROLLUPS: &str = "SELECT integration, uniqExact(customer) AS customers, sum
 
 impl Watch {
     /// A watch over a running `up`.
-    pub(crate) fn new(config: &Config, run: &Run, engines: &Engines, crew: &Crew, inbox: &Inbox, logs: PathBuf) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        run: &Run,
+        engines: &Engines,
+        crew: &Crew,
+        inbox: &Inbox,
+        logs: PathBuf,
+    ) -> Self {
         Self {
             client: migrate::client(&config.clickhouse),
             children: engines.status().into_iter().chain(crew.status()).collect(),
@@ -112,7 +119,8 @@ impl Watch {
         match asked.await {
             Ok((totals, rollups)) => {
                 let rate = before.map_or(0.0, |(before, since)| {
-                    totals.consumed.saturating_sub(before.totals.consumed) as f64 / since.as_secs_f64().max(0.1)
+                    totals.consumed.saturating_sub(before.totals.consumed) as f64
+                        / since.as_secs_f64().max(0.1)
                 });
                 Look { totals, rate, rollups, restarts, problem: None }
             }
@@ -128,7 +136,8 @@ impl Watch {
         eprintln!("{}", self.greeting);
         let screen = MultiProgress::new();
         let lines: Vec<ProgressBar> = (0..render::HEIGHT).map(|_| screen.add(plain_line())).collect();
-        let (mut webhooks, mut look, mut looked) = (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
+        let (mut webhooks, mut look, mut looked) =
+            (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
         let mut tick = tokio::time::interval(REFRESH);
         loop {
             tokio::select! {
@@ -147,7 +156,8 @@ impl Watch {
 
     async fn show_lines(&self) {
         eprintln!("{}", self.greeting);
-        let (mut webhooks, mut look, mut looked) = (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
+        let (mut webhooks, mut look, mut looked) =
+            (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + PLAIN_EVERY, PLAIN_EVERY);
         let mut table_at = 1;
         for ticks in 1.. {
@@ -171,6 +181,8 @@ impl Watch {
 fn plain_line() -> ProgressBar {
     let line = ProgressBar::new_spinner();
     // The template is a constant that cannot fail; the default style is a fair second.
-    line.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    line.set_style(
+        ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
     line
 }

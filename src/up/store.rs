@@ -37,8 +37,9 @@ impl Secrets {
     pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join("secrets.json");
         match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is damaged; without it the stored data cannot be opened", file.display())),
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+                format!("{} is damaged; without it the stored data cannot be opened", file.display())
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let secrets = Self::make_up();
                 create_folder(folder)?;
@@ -63,7 +64,15 @@ impl Secrets {
         rand::rng().fill_bytes(&mut random);
         let signing_secret = format!("whsec_{}", STANDARD.encode(random));
         let (clickhouse_password, clickhouse_read_password) = (password(), password());
-        Self { clickhouse_password, clickhouse_read_password, api_key, api_entry, demo_key, demo_entry, signing_secret }
+        Self {
+            clickhouse_password,
+            clickhouse_read_password,
+            api_key,
+            api_entry,
+            demo_key,
+            demo_entry,
+            signing_secret,
+        }
     }
 }
 
@@ -168,7 +177,8 @@ impl DataFolder {
             return Ok(address.to_string());
         }
         let memory = self.path.join("ports").join(setting);
-        let known = fs::read_to_string(&memory).ok().filter(|known| TcpListener::bind(known.as_str()).is_ok());
+        let known =
+            fs::read_to_string(&memory).ok().filter(|known| TcpListener::bind(known.as_str()).is_ok());
         if let Some(known) = known {
             return Ok(known);
         }

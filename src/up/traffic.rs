@@ -92,9 +92,36 @@ const VENDORS: [Vendor; 6] = [
 ];
 
 const CUSTOMERS: [&str; 30] = [
-    "acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "tyrell", "cyberdyne", "soylent",
-    "oscorp", "massive", "gringotts", "vandelay", "dunder", "pied-piper", "aperture", "black-mesa", "monarch",
-    "nakatomi", "weyland", "rekall", "zorg", "virtucon", "prestige", "oceanic", "dharma", "sirius", "blue-sun",
+    "acme",
+    "globex",
+    "initech",
+    "umbrella",
+    "hooli",
+    "stark",
+    "wayne",
+    "wonka",
+    "tyrell",
+    "cyberdyne",
+    "soylent",
+    "oscorp",
+    "massive",
+    "gringotts",
+    "vandelay",
+    "dunder",
+    "pied-piper",
+    "aperture",
+    "black-mesa",
+    "monarch",
+    "nakatomi",
+    "weyland",
+    "rekall",
+    "zorg",
+    "virtucon",
+    "prestige",
+    "oceanic",
+    "dharma",
+    "sirius",
+    "blue-sun",
 ];
 
 /// The event of this number, sent at this moment by a demo that began at `start`.
@@ -129,7 +156,8 @@ pub(crate) fn event(number: u64, start: Timestamp, now: Timestamp) -> Value {
     });
     if vendor.price_micros > 0 {
         let micros = vendor.price_micros + (dice >> 44) % 100;
-        event["cost"] = json!({"amount": format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "currency": "USD"});
+        event["cost"] =
+            json!({"amount": format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "currency": "USD"});
     }
     if vendor.integration == "hubspot" {
         let left = if status == 429 { 0 } else { 500_000 - now.as_second() % 86_400 };

@@ -62,11 +62,14 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
             file.display().to_string()
         };
         let rules = write("rules.yaml", RULES.into());
-        let routing = write("routing.yaml", format!(
-            "route: {{receiver: here, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}\n\
+        let routing = write(
+            "routing.yaml",
+            format!(
+                "route: {{receiver: here, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}\n\
              receivers:\n  - name: here\n    webhook_configs:\n      - url: {receiver}\n        signing_secret: whsec_{}\n",
-            STANDARD.encode(SECRET),
-        ));
+                STANDARD.encode(SECRET),
+            ),
+        );
         let ingest = stack.ingest().await;
         stack.role("aggregate", &[]).await;
         let settings = [
@@ -97,7 +100,8 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
         let history = "SELECT rule, toString(state) AS state, notified FROM alerts WHERE rule = 'ErrorRateHigh' AND state != 'pending' ORDER BY at";
         eventually("both transitions are known to be notified", Duration::from_secs(10), async || {
             let rows = stack.rows(history).await;
-            let wanted = ["firing", "resolved"].map(|state| json!({"rule": "ErrorRateHigh", "state": state, "notified": 1}));
+            let wanted = ["firing", "resolved"]
+                .map(|state| json!({"rule": "ErrorRateHigh", "state": state, "notified": 1}));
             if rows == wanted { Ok(()) } else { Err(format!("{rows:?}")) }
         })
         .await;
@@ -107,7 +111,9 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
 async fn report(stack: &Stack, ingest: &str, status: u16, calls: u32) {
     let event = |_| json!({"id": format!("{:x}", free_number()), "customer": "acme", "integration": "stripe", "status": status});
     let events: Vec<Value> = (0..calls).map(event).collect();
-    let (status, answer) = stack.send(&format!("{ingest}/v1/events"), "application/json", json!(events).to_string().into()).await;
+    let (status, answer) = stack
+        .send(&format!("{ingest}/v1/events"), "application/json", json!(events).to_string().into())
+        .await;
     assert_eq!(status, 202, "{answer}");
 }
 

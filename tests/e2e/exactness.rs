@@ -2,13 +2,15 @@
 
 use crate::{
     intake::same_as_oracle,
+    oracle::read_topic,
     producer::{Direct, event},
     stack::{Stack, with_stack},
 };
 use std::time::Duration;
 
 /// Small and frequent batches make more moments at which a kill hurts.
-const HASTY: [(&str, &str); 2] = [("AGGREGATOR__FLUSH_INTERVAL", "20ms"), ("AGGREGATOR__SESSION_TIMEOUT", "1s")];
+const HASTY: [(&str, &str); 2] =
+    [("AGGREGATOR__FLUSH_INTERVAL", "20ms"), ("AGGREGATOR__SESSION_TIMEOUT", "1s")];
 
 /// Sends a slice of the seeded log: every 17th event twice, every 501st record poison.
 fn send(direct: &Direct, numbers: std::ops::Range<u64>) {
@@ -27,7 +29,8 @@ fn send(direct: &Direct, numbers: std::ops::Range<u64>) {
 #[test]
 fn an_aggregator_killed_in_mid_flow_counts_every_event_once() {
     with_stack(async |stack| {
-        let aggregator = stack.role("aggregate", &[&HASTY[..], &[("AGGREGATOR__INSTANCE", "a")]].concat()).await;
+        let aggregator =
+            stack.role("aggregate", &[&HASTY[..], &[("AGGREGATOR__INSTANCE", "a")]].concat()).await;
         let direct = Direct::new(&stack.kafka);
         for round in 0..8_u64 {
             send(&direct, round * 1_500..(round + 1) * 1_500);
@@ -58,6 +61,22 @@ fn a_second_aggregator_joins_and_leaves_without_a_trace_in_the_numbers() {
         send(&direct, 6_000..8_000);
         stack.kill(second);
         send(&direct, 8_000..9_000);
+        same_as_oracle(stack).await;
+    });
+}
+
+#[test]
+fn raw_calls_that_cannot_be_written_delay_nothing_and_catch_up() {
+    with_stack(async |stack| {
+        stack.role("aggregate", &HASTY).await;
+        let direct = Direct::new(&stack.kafka);
+        send(&direct, 0..500);
+        same_as_oracle(stack).await;
+        stack.execute("RENAME TABLE raw_calls TO raw_calls_away").await;
+        send(&direct, 500..2_000);
+        let records = read_topic(&stack.kafka, "callmeter.calls.v1").len();
+        stack.drained(records.try_into().expect("few")).await;
+        stack.execute("RENAME TABLE raw_calls_away TO raw_calls").await;
         same_as_oracle(stack).await;
     });
 }

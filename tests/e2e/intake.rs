@@ -8,12 +8,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, time::Duration};
 
 #[test]
 fn recorded_otlp_exports_add_up_to_the_last_call() {
@@ -36,11 +31,15 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
         }
         stack.drained(wanted_rollups.values().sum()).await;
 
-        let rows = stack.rows("SELECT customer, integration, toInt64(sum(calls)) AS calls FROM rollups GROUP BY ALL").await;
+        let rows = stack
+            .rows("SELECT customer, integration, toInt64(sum(calls)) AS calls FROM rollups GROUP BY ALL")
+            .await;
         let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
         let stored: BTreeMap<_, _> = rows
             .iter()
-            .map(|row| ((text(row, "customer"), text(row, "integration")), row["calls"].as_i64().expect("a count")))
+            .map(|row| {
+                ((text(row, "customer"), text(row, "integration")), row["calls"].as_i64().expect("a count"))
+            })
             .collect();
         assert_eq!(stored, wanted_rollups);
 
@@ -48,7 +47,12 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
         let rows = stack.rows("SELECT customer, host, toInt64(ifNull(status, 0)) AS status, toInt64(count()) AS calls FROM calls GROUP BY ALL").await;
         let stored: BTreeMap<_, _> = rows
             .iter()
-            .map(|row| ((text(row, "customer"), text(row, "host"), row["status"].as_i64().expect("a status")), row["calls"].as_i64().expect("a count")))
+            .map(|row| {
+                (
+                    (text(row, "customer"), text(row, "host"), row["status"].as_i64().expect("a status")),
+                    row["calls"].as_i64().expect("a count"),
+                )
+            })
             .collect();
         assert_eq!(stored, wanted_calls);
         same_as_oracle(stack).await;
@@ -58,7 +62,8 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
 /// Sends every recorded body with its recorded headers, then once more: a repeated export counts once.
 async fn replay(stack: &Stack, ingest: &str, language: &str) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/otlp").join(language);
-    let read = |name: String| std::fs::read(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let read =
+        |name: String| std::fs::read(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let expected: Value = serde_json::from_slice(&read("expected.json".into())).expect("JSON");
     let bodies = expected["totals"]["bodies"].as_u64().expect("a count");
     for number in 1..=bodies {
@@ -82,33 +87,52 @@ fn every_form_of_body_is_counted_and_a_bad_item_costs_nothing_else() {
         let ingest = stack.ingest().await;
         stack.role("aggregate", &[]).await;
         let url = format!("{ingest}/v1/events");
-        let event = |id: &str| json!({"id": id, "customer": "acme", "integration": "hubspot", "status": 200, "latency_ms": 12.5,
-            "time": "2026-11-20T12:00:00.123Z", "cost": {"amount": "0.0042", "currency": "USD"}, "shoe_size": 43});
+        let event = |id: &str| {
+            json!({"id": id, "customer": "acme", "integration": "hubspot", "status": 200, "latency_ms": 12.5,
+            "time": "2026-11-20T12:00:00.123Z", "cost": {"amount": "0.0042", "currency": "USD"}, "shoe_size": 43})
+        };
 
         let (status, answer) = stack.send(&url, "application/json", event("one").to_string().into()).await;
         assert_eq!((status, &answer["accepted"]), (202, &json!(1)), "{answer}");
 
-        let array = json!([event("two"), {"id": "bad", "integration": "hubspot"}, event("three"), event("one")]);
+        let array =
+            json!([event("two"), {"id": "bad", "integration": "hubspot"}, event("three"), event("one")]);
         let (status, answer) = stack.send(&url, "application/json", array.to_string().into()).await;
         assert_eq!((status, &answer["accepted"]), (202, &json!(3)), "{answer}");
-        assert_eq!((&answer["rejected"][0]["index"], &answer["rejected"][0]["id"]), (&json!(1), &json!("bad")));
+        assert_eq!(
+            (&answer["rejected"][0]["index"], &answer["rejected"][0]["id"]),
+            (&json!(1), &json!("bad"))
+        );
 
         let lines = format!("{}\nnot json\n{}\n", event("four"), event("two"));
         let (status, answer) = stack.send(&url, "application/x-ndjson", lines.into()).await;
-        assert_eq!((status, &answer["accepted"], &answer["rejected"][0]["index"]), (202, &json!(2), &json!(1)), "{answer}");
+        assert_eq!(
+            (status, &answer["accepted"], &answer["rejected"][0]["index"]),
+            (202, &json!(2), &json!(1)),
+            "{answer}"
+        );
 
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(json!([event("five")]).to_string().as_bytes()).expect("in memory");
-        let request = stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
+        let request =
+            stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
         let request = request.header("content-encoding", "gzip").body(gzip.finish().expect("in memory"));
         assert_eq!(request.send().await.expect("an answer").status(), 202);
 
-        let stranger = stack.http.post(&url).bearer_auth("cm_nobody_nothing").body("{}").send().await.expect("an answer");
+        let stranger = stack
+            .http
+            .post(&url)
+            .bearer_auth("cm_nobody_nothing")
+            .body("{}")
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(stranger.status(), 401);
         let poisons = plant_poison(stack);
 
         stack.drained(7 + poisons.len() as i64).await;
-        let rows = stack.rows("SELECT toInt64(sum(calls)) AS calls, toString(sum(cost)) AS cost FROM rollups").await;
+        let rows =
+            stack.rows("SELECT toInt64(sum(calls)) AS calls, toString(sum(cost)) AS cost FROM rollups").await;
         assert_eq!(rows, [json!({"calls": 5, "cost": "0.021"})]);
         let ledger = "SELECT toInt64(sum(duplicates)) AS duplicates, toInt64(sum(dead_lettered)) AS dead_lettered FROM ledger";
         assert_eq!(stack.rows(ledger).await, [json!({"duplicates": 2, "dead_lettered": poisons.len()})]);
@@ -158,12 +182,14 @@ fn nothing_acknowledged_is_lost_while_kafka_is_away() {
         let ingest = stack.ingest().await;
         stack.role("aggregate", &[]).await;
         let url = format!("{ingest}/v1/events");
-        let body = |id: &str| json!({"id": id, "customer": "acme", "integration": "x"}).to_string().into_bytes();
+        let body =
+            |id: &str| json!({"id": id, "customer": "acme", "integration": "x"}).to_string().into_bytes();
         let (status, _) = stack.send(&url, "application/json", body("before")).await;
         assert_eq!(status, 202);
 
         stack.pause_kafka(true);
-        let request = stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
+        let request =
+            stack.http.post(&url).bearer_auth(&stack.key).header("content-type", "application/json");
         let away = request.body(body("during")).send().await.expect("ingest answers");
         assert_eq!(away.status(), 503);
         assert!(away.headers().contains_key("retry-after"));
@@ -219,8 +245,12 @@ pub(crate) async fn same_as_oracle(stack: &Stack) {
     assert_eq!(stack.rows(gaps).await, Vec::<Value>::new(), "the batches tile the log");
     let events = truth.records - truth.dead_lettered;
     calls_written(stack, events).await;
-    let flagged = stack.rows("SELECT partition, offset FROM calls WHERE duplicate ORDER BY partition, offset").await;
-    let wanted: Vec<Value> =
-        truth.duplicate_places.iter().map(|(partition, offset)| json!({"partition": partition, "offset": offset})).collect();
+    let flagged =
+        stack.rows("SELECT partition, offset FROM calls WHERE duplicate ORDER BY partition, offset").await;
+    let wanted: Vec<Value> = truth
+        .duplicate_places
+        .iter()
+        .map(|(partition, offset)| json!({"partition": partition, "offset": offset}))
+        .collect();
     assert_eq!(flagged, wanted, "the duplicate flag agrees with the ledger");
 }

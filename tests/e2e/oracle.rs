@@ -82,7 +82,9 @@ pub(crate) fn recompute(brokers: &str) -> Truth {
         truth.records += 1;
         let mut payload = value.get(5..).unwrap_or_default();
         let decoded = from_avro_datum(&schema, &mut payload, None);
-        let Some(Value::Record(fields)) = decoded.ok().filter(|_| value.first() == Some(&0) && payload.is_empty()) else {
+        let Some(Value::Record(fields)) =
+            decoded.ok().filter(|_| value.first() == Some(&0) && payload.is_empty())
+        else {
             truth.dead_lettered += 1;
             continue;
         };
@@ -142,7 +144,9 @@ impl Event {
         let (cost, currency) = self.cost();
         let minute = self.number("time").expect("a time") / 60_000_000 * 60;
         let mut key: Vec<String> = vec![minute.to_string()];
-        key.extend(["customer", "integration", "endpoint", "tier", "environment"].map(|name| self.text(name)));
+        key.extend(
+            ["customer", "integration", "endpoint", "tier", "environment"].map(|name| self.text(name)),
+        );
         key.push(currency);
         let cell = cells.entry(key.try_into().expect("seven")).or_default();
         cell.calls += 1;
@@ -192,7 +196,10 @@ pub(crate) fn stored(rows: &[serde_json::Value]) -> BTreeMap<Key, Cell> {
         let map = |name: &str| row[name].as_object().unwrap_or(&empty).clone();
         let cell = Cell {
             calls: number("calls"),
-            errors: map("errors_by_class").iter().map(|(class, calls)| (class.clone(), calls.as_i64().expect("a count"))).collect(),
+            errors: map("errors_by_class")
+                .iter()
+                .map(|(class, calls)| (class.clone(), calls.as_i64().expect("a count")))
+                .collect(),
             retried: number("attempts_retried"),
             latency_us: number("latency_us_sum"),
             queue_us: number("queue_us_sum"),
@@ -201,9 +208,16 @@ pub(crate) fn stored(rows: &[serde_json::Value]) -> BTreeMap<Key, Cell> {
             items: number("items"),
             records: number("records"),
             cost: text("cost_units").parse().expect("an integer"),
-            latency: map("latency").iter().map(|(bucket, calls)| (bucket.parse().expect("a bucket"), calls.as_i64().expect("a count"))).collect(),
+            latency: map("latency")
+                .iter()
+                .map(|(bucket, calls)| (bucket.parse().expect("a bucket"), calls.as_i64().expect("a count")))
+                .collect(),
         };
-        assert_eq!(number("errors"), cell.errors.values().sum::<i64>(), "errors are the sum over the classes");
+        assert_eq!(
+            number("errors"),
+            cell.errors.values().sum::<i64>(),
+            "errors are the sum over the classes"
+        );
         let twice = cells.insert(names.map(text), cell);
         assert!(twice.is_none(), "one row for each window and key: {}", json!(row));
     }

@@ -69,7 +69,8 @@ pub(crate) struct Role {
 impl Stack {
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut options = EnginesOptions::new(folder.path(), Password::new(PASSWORD), Password::new(PASSWORD));
+        let mut options =
+            EnginesOptions::new(folder.path(), Password::new(PASSWORD), Password::new(PASSWORD));
         options.executable = Some(PROGRAM.into());
         options.kafka.port = 0;
         options.kafka.fast_start = true;
@@ -115,8 +116,10 @@ impl Stack {
     pub(crate) async fn role(&mut self, args: &str, settings: &[(&str, &str)]) -> usize {
         let name = format!("{}-{}", args.replace(' ', "-"), self.roles.len());
         let metrics = format!("127.0.0.1:{}", free_port());
-        let mut settings: Vec<(String, String)> =
-            settings.iter().map(|(name, value)| (format!("CALLMETER__{name}"), (*value).to_owned())).collect();
+        let mut settings: Vec<(String, String)> = settings
+            .iter()
+            .map(|(name, value)| (format!("CALLMETER__{name}"), (*value).to_owned()))
+            .collect();
         settings.push(("CALLMETER__METRICS__LISTEN".into(), metrics.clone()));
         let log = self.folder.path().join(format!("{name}.log"));
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
@@ -156,7 +159,8 @@ impl Stack {
         let http = self.http.clone();
         let role = &self.roles[at];
         let ready = async || {
-            let answer = http.get(&url).send().await.map_err(|error| format!("{error}; log: {}", role.tail()))?;
+            let answer =
+                http.get(&url).send().await.map_err(|error| format!("{error}; log: {}", role.tail()))?;
             if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
         };
         eventually(&role.name, Duration::from_secs(30), ready).await;
@@ -203,18 +207,31 @@ impl Stack {
         value.ok_or_else(|| format!("no {name} in {text}"))
     }
 
-    /// The rows of a query, as JSON objects.
-    pub(crate) async fn rows(&self, query: &str) -> Vec<Value> {
+    /// Runs a statement that answers nothing.
+    pub(crate) async fn execute(&self, statement: &str) {
+        self.ask(statement).await;
+    }
+
+    async fn ask(&self, statement: &str) -> String {
         let answer = self
             .http
-            .post(format!("{}/?database=callmeter&output_format_json_quote_64bit_integers=0", self.clickhouse))
+            .post(format!(
+                "{}/?database=callmeter&output_format_json_quote_64bit_integers=0",
+                self.clickhouse
+            ))
             .basic_auth(callmeter_engines::ADMIN_USER, Some(PASSWORD))
-            .body(format!("{query} FORMAT JSONEachRow"))
+            .body(statement.to_owned())
             .send()
             .await
             .expect("clickhouse answers");
         let (status, text) = (answer.status(), answer.text().await.expect("a whole answer"));
-        assert!(status.is_success(), "{query}: {text}");
+        assert!(status.is_success(), "{statement}: {text}");
+        text
+    }
+
+    /// The rows of a query, as JSON objects.
+    pub(crate) async fn rows(&self, query: &str) -> Vec<Value> {
+        let text = self.ask(&format!("{query} FORMAT JSONEachRow")).await;
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON row")).collect()
     }
 
@@ -238,7 +255,11 @@ impl Stack {
     pub(crate) async fn drained(&self, records: i64) {
         eventually("all records are counted", Duration::from_secs(60), async || {
             let consumed = self.number("SELECT toInt64(sum(consumed)) FROM ledger").await;
-            if consumed == records { Ok(()) } else { Err(format!("{consumed} of {records}; {}", self.tails())) }
+            if consumed == records {
+                Ok(())
+            } else {
+                Err(format!("{consumed} of {records}; {}", self.tails()))
+            }
         })
         .await;
     }

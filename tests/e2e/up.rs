@@ -24,7 +24,8 @@ impl Drop for Up {
 }
 
 fn start(data: &Path) -> Up {
-    let free = ["INGEST__LISTEN", "BOARD__LISTEN", "METRICS__LISTEN"].map(|name| (format!("CALLMETER__{name}"), "127.0.0.1:0"));
+    let free = ["INGEST__LISTEN", "BOARD__LISTEN", "METRICS__LISTEN"]
+        .map(|name| (format!("CALLMETER__{name}"), "127.0.0.1:0"));
     let ports = ["KAFKA_PORT", "CLICKHOUSE_PORT"].map(|name| (format!("CALLMETER__ENGINES__{name}"), "0"));
     let log = std::fs::File::create(data.with_extension("log")).expect("a log");
     let child = Command::new(env!("CARGO_BIN_EXE_callmeter"))
@@ -78,7 +79,9 @@ fn children(of: u32) -> BTreeSet<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
     };
-    let all = std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let all = std::fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     all.filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
@@ -92,9 +95,22 @@ fn up_counts_ones_own_event_survives_every_kill_and_leaves_nothing_behind() {
         let run = run_json(&data).await;
         send(&http, &run, "mine-0").await.expect("accepted");
         counted(&http, &run, 1).await;
-        eventually("demo traffic is counted", Duration::from_secs(30), async || match calls(&http, &run, "demo").await? {
-            0 => Err("none yet".into()),
-            _ => Ok(()),
+        eventually("demo traffic is counted", Duration::from_secs(30), async || {
+            match calls(&http, &run, "demo").await? {
+                0 => Err("none yet".into()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+
+        eventually("the board shows the demo's rollups", Duration::from_secs(30), async || {
+            let page = http
+                .get(run["board_url"].as_str().expect("a text"))
+                .send()
+                .await
+                .map_err(|error| error.to_string())?;
+            let page = page.text().await.map_err(|error| error.to_string())?;
+            if page.contains("hubspot") { Ok(()) } else { Err(page) }
         })
         .await;
 
@@ -103,7 +119,10 @@ fn up_counts_ones_own_event_survives_every_kill_and_leaves_nothing_behind() {
         for (round, pid) in (1..).zip(&family) {
             kill(Pid::from_raw((*pid).try_into().expect("a pid")), Signal::SIGKILL).expect("it runs");
             let id = format!("mine-{round}");
-            eventually("an event is accepted again", Duration::from_secs(60), async || send(&http, &run, &id).await).await;
+            eventually("an event is accepted again", Duration::from_secs(60), async || {
+                send(&http, &run, &id).await
+            })
+            .await;
             counted(&http, &run, round + 1).await;
         }
         assert_eq!(children(up.0.id()).len(), 5, "all came back");

@@ -48,7 +48,13 @@ pub(crate) fn summary(look: &Look) -> String {
     let totals = &look.totals;
     let mut line = format!(
         "{:.0} events/s   {} counted   {} duplicates   {} dead-lettered   lag {}   {} rollup rows   {} alerts firing",
-        look.rate, totals.counted, totals.duplicates, totals.dead_lettered, totals.lag, totals.rows, totals.firing
+        look.rate,
+        totals.counted,
+        totals.duplicates,
+        totals.dead_lettered,
+        totals.lag,
+        totals.rows,
+        totals.firing
     );
     if look.restarts > 0 {
         line.push_str(&format!("   {} restarts", look.restarts));
@@ -69,12 +75,18 @@ fn row(line: &Line) -> String {
     let share = 100.0 * line.errors as f64 / line.calls.max(1) as f64;
     format!(
         "{:<12} {:>9} {:>9} {:>7.1}% {:>9.0} {:>9.0} {:>12}",
-        line.integration, line.customers, line.calls, share, line.p50_ms, line.p95_ms, money(&line.cost)
+        line.integration,
+        line.customers,
+        line.calls,
+        share,
+        line.p50_ms,
+        line.p95_ms,
+        money(&line.cost)
     )
 }
 
 /// An exact amount cut, not rounded, to what fits a table.
-fn money(exact: &str) -> String {
+pub(crate) fn money(exact: &str) -> String {
     match exact.split_once('.') {
         _ if exact == "0" => "-".into(),
         Some((whole, fraction)) => format!("{whole}.{:0<4}", &fraction[..fraction.len().min(4)]),
@@ -90,10 +102,23 @@ mod tests {
     #[test]
     fn the_block_reads_at_a_glance_and_keeps_its_height() {
         let line = Line {
-            integration: "stripe".into(), customers: 28, calls: 1200, errors: 60, p50_ms: 181.4, p95_ms: 420.6,
+            integration: "stripe".into(),
+            customers: 28,
+            calls: 1200,
+            errors: 60,
+            p50_ms: 181.4,
+            p95_ms: 420.6,
             cost: "0.654321".into(),
         };
-        let totals = Totals { consumed: 7205, counted: 7200, duplicates: 5, dead_lettered: 0, rows: 840, lag: 3, firing: 1 };
+        let totals = Totals {
+            consumed: 7205,
+            counted: 7200,
+            duplicates: 5,
+            dead_lettered: 0,
+            rows: 840,
+            lag: 3,
+            firing: 1,
+        };
         let look = Look { totals, rate: 199.6, rollups: vec![line], restarts: 0, problem: None };
         let lines = block(&look);
         assert_eq!(lines.len(), HEIGHT);
