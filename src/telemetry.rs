@@ -8,7 +8,9 @@ use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::io::IsTerminal;
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// Keeps the exporter alive; dropping it sends what is left.
 pub(crate) struct Telemetry(Option<SdkTracerProvider>);
@@ -34,10 +36,12 @@ pub(crate) fn start(config: &LogConfig, service: &str) -> anyhow::Result<Telemet
         _ => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
     };
     let provider = spans(service)?;
-    let export = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("callmeter")));
-    tracing_subscriber::registry().with(filter).with(lines).with(export).init();
+    // What is exported does not depend on what is logged; only our own spans go out, or exporting would export itself.
+    let own = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("callmeter"));
+    let export = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer().with_tracer(provider.tracer("callmeter")).with_filter(own)
+    });
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(export).init();
     Ok(Telemetry(provider))
 }
 

@@ -50,6 +50,7 @@ impl Store {
     }
 
     /// Inserts the block of a batch that begins at `first`.
+    #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
     pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Vec<u8>) -> Answer {
         let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
         self.guarded(owner, &check, block).await

@@ -26,11 +26,13 @@ const NOTIFICATIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 const IDS_PER_QUERY: usize = 1_000;
 
 const PROGRESS: &str = "SELECT source, partition, counted_up_to, observed_at FROM partition_progress FINAL";
-/// The last transition of every alert that is open or was resolved since.
-const LAST: &str = "SELECT * FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, \
-     annotations, state, value, threshold, at, starts_at, ends_at FROM alert_transitions \
-     ORDER BY at DESC, state DESC LIMIT 1 BY rule_group, rule, fingerprint) \
-     WHERE state != 'resolved' OR at > fromUnixTimestamp64Milli({since:Int64})";
+/// The last transition of every alert that is open or was resolved since, oldest first; and the end of
+/// the life before it, which somebody may still have to be told of while the alert is pending again.
+const LAST: &str = "SELECT * EXCEPT place FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, \
+     annotations, state, value, threshold, at, starts_at, ends_at, row_number() OVER (PARTITION BY rule_group, rule, \
+     fingerprint ORDER BY at DESC, state DESC) AS place FROM alert_transitions FINAL) \
+     WHERE place = 1 AND state != 'resolved' \
+     OR place <= 2 AND state = 'resolved' AND at > fromUnixTimestamp64Milli({since:Int64}) ORDER BY at, place DESC";
 const NAMED: &str = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, \
      value, threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
 const TOLD: &str = "SELECT group_key, target, max(n.at) AS at, argMax(n.transition_ids, n.at) AS transition_ids \
@@ -40,7 +42,7 @@ const TOLD: &str = "SELECT group_key, target, max(n.at) AS at, argMax(n.transiti
 const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
      any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
      AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
-     HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt)) != 'gave_up'";
+     HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt, outcome)) != 'gave_up'";
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,7 @@ pub enum StoreError {
 /// What a restart takes up.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
-    /// The last transition of every alert that is open or was resolved lately.
+    /// What [`LAST`] finds.
     pub(crate) last: Vec<Transition>,
     /// What targets were last told, per group key and target.
     pub(crate) told: Vec<ToldRow>,
@@ -186,9 +188,7 @@ impl From<clickhouse::error::Error> for StoreError {
     fn from(error: clickhouse::error::Error) -> Self {
         use clickhouse::error::Error;
         let mut text = error.to_string();
-        let end =
-            (0..=MAX_ERROR_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
         match error {
             Error::Network(_) | Error::TimedOut => Self::Unavailable(text),
             _ => Self::Refused(text),

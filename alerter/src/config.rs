@@ -31,7 +31,8 @@ pub struct AlerterConfig {
     pub interval: SignedDuration,
     /// Counting that is behind by more than this holds the evaluation.
     pub max_lag: SignedDuration,
-    /// Length of the stored windows, as `aggregator.window`; shorter windows of rules are widened to it.
+    /// Length of the stored windows, as `aggregator.window`; windows of rules shorter than two of them are
+    /// widened to two.
     pub rollup_window: SignedDuration,
     /// Where people find Callmeter: stands in every notification.
     pub external_url: String,

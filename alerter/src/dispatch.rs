@@ -187,6 +187,11 @@ impl Dispatcher {
         self.groups.get_mut(group_key)?.logs.get_mut(target)
     }
 
+    /// How many targets want nothing any more.
+    pub fn disabled(&self) -> usize {
+        self.disabled.len()
+    }
+
     /// When it next wants to be flushed.
     pub fn due(&self) -> Option<Timestamp> {
         self.groups.values().map(|group| group.next_flush).min()

@@ -77,6 +77,8 @@ struct Worker {
     keys: Vec<SigningKey>,
     external_url: String,
     reports: mpsc::Sender<Report>,
+    /// The target answered 410: what still waits for it is not sent.
+    gone: bool,
 }
 
 impl Notifier {
@@ -127,10 +129,17 @@ impl Worker {
             .user_agent(concat!("callmeter/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| TargetError::Client(resolve::chain(&error)))?;
-        Ok(Self { client, url, keys: endpoint.keys, external_url: external_url.to_owned(), reports })
+        Ok(Self {
+            client,
+            url,
+            keys: endpoint.keys,
+            external_url: external_url.to_owned(),
+            reports,
+            gone: false,
+        })
     }
 
-    async fn run(self, mut notifications: mpsc::Receiver<Notification>) {
+    async fn run(mut self, mut notifications: mpsc::Receiver<Notification>) {
         while let Some(notification) = notifications.recv().await {
             if !self.deliver(notification).await {
                 return;
@@ -139,10 +148,14 @@ impl Worker {
     }
 
     /// Tries until it is delivered or given up; false when nobody listens any more.
-    async fn deliver(&self, notification: Notification) -> bool {
+    async fn deliver(&mut self, notification: Notification) -> bool {
         let body = message::body(&notification, &self.external_url);
         for attempt in 1.. {
-            let result = self.attempt(&notification.id, &body).await;
+            let result = match self.gone {
+                true => Err(DeliveryError::Gone),
+                false => self.attempt(&notification.id, &body).await,
+            };
+            self.gone = matches!(result, Err(DeliveryError::Gone));
             let wait = match &result {
                 Err(DeliveryError::Retry { asked, .. }) => retry::wait_after(attempt, *asked, rand::random()),
                 _ => None,

@@ -118,6 +118,7 @@ impl Pipeline {
         self.metrics.alerts_firing.set(self.evaluator.firing() as i64);
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn round(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.store_changes().await?;
         let freshness = self.freshness(now).await?;
@@ -200,7 +201,8 @@ impl Pipeline {
         }
     }
 
-    /// Hands a notification over; one that finds no room waits for its group's next flush.
+    /// Hands a notification over; one that finds no room waits for its group's next flush. The store is
+    /// told, or a restart would send it beside what was said since.
     pub(crate) fn send(&mut self, notification: Notification, now: Timestamp) {
         if let Err(notification) = self.notifier.send(notification) {
             warn!(target = notification.target, "too many notifications wait for a receiver");
@@ -208,6 +210,15 @@ impl Pipeline {
             if let Some(dispatcher) = &mut self.dispatcher {
                 dispatcher.settle(&notification, Settled::GaveUp, now);
             }
+            let report = Report {
+                notification: *notification,
+                attempt: 0,
+                at: now,
+                outcome: Outcome::GaveUp,
+                status: 0,
+                detail: "no room".to_owned(),
+            };
+            self.unwritten.push(DeliveryRow::from(&report));
         }
     }
 
@@ -226,11 +237,9 @@ impl Pipeline {
             Outcome::Delivered => info!(id, receiver, attempt, status, "notified"),
             _ => warn!(id, receiver, attempt, status, detail, outcome = word, "not notified"),
         }
-        if *outcome == Outcome::Gone {
-            self.metrics.receivers_disabled.inc();
-        }
         if let (Some(dispatcher), Some(settled)) = (&mut self.dispatcher, settled) {
             dispatcher.settle(notification, settled, report.at);
+            self.metrics.receivers_disabled.set(dispatcher.disabled() as i64);
         }
         self.note(vec![DeliveryRow::from(&report)]).await;
     }
@@ -280,3 +289,6 @@ fn conclude<'a>(
 fn until(due: Timestamp, now: Timestamp) -> Duration {
     due.duration_since(now).max(jiff::SignedDuration::ZERO).unsigned_abs()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,9 @@
 //! The window of a rule evaluated at `t` holds the stored windows whose start lies in `(t - window, t]`,
 //! with `t` in whole seconds. The stored window that is still being filled is included, so that an
 //! alert fires as soon as the calls are counted; with stored windows of 1m, a window of 5m therefore
-//! holds between four and five minutes of calls.
+//! holds between four and five minutes of calls. A window shorter than two stored ones is widened to two:
+//! with one, each new stored window would begin with no calls at all, so that every minute every alert
+//! would resolve and every `for` begin again.
 
 use crate::{
     rules::{Filter, Rule},
@@ -81,11 +83,11 @@ pub struct Group {
     pub cost: i128,
 }
 
-/// Plans the queries that answer all of the rules.
-pub fn plan(rules: &[&Rule], narrowest: Duration) -> Vec<Query> {
+/// Plans the queries that answer all of the rules, given the length of the stored windows.
+pub fn plan(rules: &[&Rule], stored: Duration) -> Vec<Query> {
     let mut queries: BTreeMap<_, Query> = BTreeMap::new();
     for (place, rule) in rules.iter().enumerate() {
-        let window = rule.window.max(narrowest);
+        let window = rule.window.max(stored * 2);
         let key = (window, rule.filter.clone(), rule.group_by.clone());
         queries.entry(key).or_insert_with(|| Query::empty(window, rule)).serve(place, rule);
     }

@@ -153,8 +153,17 @@ fn route(node: &Node, problems: &mut Problems) -> Option<Route> {
     let mut fields = Fields::open(node, "route", problems)?;
     fields.require("receiver", problems);
     let receiver = fields.text("receiver", problems);
-    let labels: Vec<String> =
-        fields.list("group_by", problems).into_iter().filter_map(|(_, node)| scalar(node)).collect();
+    let labels: Vec<String> = fields
+        .list("group_by", problems)
+        .into_iter()
+        .filter_map(|(path, node)| {
+            let label = scalar(node);
+            if label.is_none() {
+                problems.add(node.line, &path, "the name of a label is expected here", None);
+            }
+            label
+        })
+        .collect();
     let group_wait = fields.duration("group_wait", problems).unwrap_or(Duration::from_secs(30));
     let group_interval = fields.span("group_interval", problems).unwrap_or(Duration::from_secs(300));
     let repeat_interval = fields.span("repeat_interval", problems).unwrap_or(Duration::from_secs(4 * 3_600));
@@ -184,19 +193,30 @@ fn webhook(node: &Node, path: &str, problems: &mut Problems) -> Option<Webhook> 
         problems.add(node.line, path, "exactly one of url and url_file is needed", None);
     }
     let send_resolved = fields.flag("send_resolved", problems).unwrap_or(true);
-    let mut secrets = sources(fields.take("signing_secret"), |text| Source::Inline(Secret::new(text)));
-    secrets.extend(sources(fields.take("signing_secret_file"), Source::File));
+    let mut secrets =
+        texts(&mut fields, "signing_secret", |text| Source::Inline(Secret::new(text)), problems);
+    secrets.extend(texts(&mut fields, "signing_secret_file", Source::File, problems));
     fields.later(LATER_WEBHOOK, problems);
     fields.close(problems);
     Some(Webhook { line: node.line, url: url.or(url_file)?, send_resolved, secrets })
 }
 
-/// One text or a list of texts.
-fn sources(node: Option<&Node>, source: fn(String) -> Source) -> Vec<Source> {
-    match node.map(|node| &node.value) {
-        Some(Value::List(items)) => items.iter().filter_map(scalar).map(source).collect(),
-        _ => node.and_then(scalar).map(source).into_iter().collect(),
+/// One text or a list of texts. Anything else is a mistake: skipped, it would mean an unsigned webhook.
+fn texts<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    read: fn(String) -> T,
+    problems: &mut Problems,
+) -> Vec<T> {
+    let Some(node) = fields.take(key) else { return Vec::new() };
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() || items.iter().any(|item| scalar(item).is_none()) {
+        problems.add(node.line, &fields.path(key), "a text or a list of texts is expected here", None);
     }
+    items.iter().filter_map(scalar).map(read).collect()
 }
 
 #[cfg(test)]
@@ -221,6 +241,26 @@ receivers:
         assert_eq!(webhook.secrets.len(), 3);
         let printed = format!("{routing:?}");
         assert!(!printed.contains("canary") && !printed.contains("whsec_"), "{printed}");
+    }
+
+    #[test]
+    fn a_secret_or_label_that_is_no_text_is_refused_and_never_skipped() {
+        let text = "
+route: {receiver: ops, group_by: [alertname, [customer]]}
+receivers:
+- name: ops
+  webhook_configs:
+  - {url: 'https://a.example', signing_secret: {file: /run/one}, signing_secret_file: [/run/two, ~]}
+  - {url: 'https://a.example', signing_secret: []}
+";
+        let problems = Routing::parse("routing.yaml", text).expect_err("mistakes");
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
+routing.yaml:2: route.group_by[1]: the name of a label is expected here
+routing.yaml:6: receivers[0].webhook_configs[0].signing_secret: a text or a list of texts is expected here
+routing.yaml:6: receivers[0].webhook_configs[0].signing_secret_file: a text or a list of texts is expected here
+routing.yaml:7: receivers[0].webhook_configs[1].signing_secret: a text or a list of texts is expected here
+");
     }
 
     #[test]

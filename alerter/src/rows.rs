@@ -77,7 +77,7 @@ pub(crate) struct OpenRow {
 }
 
 /// One step of one notification.
-#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct DeliveryRow {
     notification_id: String,
     group_key: String,

@@ -38,10 +38,7 @@ fn number(value: f64) -> Value {
 }
 
 fn cut(mut text: String) -> String {
-    if text.len() > MAX_BYTES {
-        let end = (0..=MAX_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
+    text.truncate(text.floor_char_boundary(MAX_BYTES));
     text
 }
 

@@ -166,6 +166,17 @@ fn after_a_restart_an_unfinished_notification_goes_on_and_a_finished_one_is_not_
 }
 
 #[test]
+fn after_a_restart_an_end_is_told_although_the_alert_is_pending_again() {
+    let mut before = dispatcher();
+    before.observe(&[firing("a", 0)]);
+    let sent = only(before.flush(at(30)));
+    let told = Told { group_key: sent.group_key, target: 0, at: at(31), alerts: sent.alerts };
+    let mut after = dispatcher();
+    after.restore(&[resolved("a", 0, 40), alert("a", State::Pending, 50, 50)], vec![told], &[]);
+    assert_eq!(run(&mut after, 60), [(30, Ok(NotifyReason::Resolved))]);
+}
+
+#[test]
 fn the_body_is_alertmanagers() {
     let mut dispatcher = dispatcher();
     dispatcher.observe(&[firing("a", 0), firing("b", 1)]);

@@ -93,6 +93,14 @@ rules.yaml:1: a: unknown key
 ");
 }
 
+#[test]
+fn a_window_always_holds_a_stored_one_that_is_full() {
+    let text = "groups: [{name: g, rules: [{alert: A, metric: calls, window: 10s, op: '>', threshold: 1}]}]";
+    let set = RuleSet::parse([("rules.yaml", text)]).expect("valid");
+    let minute_begins = "2026-11-21T12:05:00Z".parse().expect("a time");
+    insta::assert_compact_debug_snapshot!(plan(&set)[0].params(minute_begins), @r#"[("since", Seconds(1795262580)), ("until", Seconds(1795262700))]"#);
+}
+
 const MANY: &str = "
 groups:
 - name: a

@@ -9,4 +9,5 @@ mod intake;
 mod oracle;
 mod producer;
 mod stack;
+mod telemetry;
 mod up;

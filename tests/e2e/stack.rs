@@ -16,7 +16,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
@@ -34,9 +34,14 @@ static TURN: Mutex<()> = Mutex::new(());
 const PROGRAM: &str = env!("CARGO_BIN_EXE_callmeter");
 const PASSWORD: &str = "for-this-test-only";
 
+/// Waits until no other installation runs.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs one test on an installation of its own.
 pub(crate) fn with_stack(test: impl AsyncFnOnce(&mut Stack)) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     RUNTIME.block_on(async {
         let mut stack = Stack::start().await;
         test(&mut stack).await;
@@ -51,6 +56,8 @@ pub(crate) struct Stack {
     pub clickhouse: String,
     pub key: String,
     pub http: reqwest::Client,
+    /// Further variables of roles that are started from now on.
+    pub environment: Vec<(String, String)>,
     entry: String,
     engines: Option<Engines>,
     roles: Vec<Role>,
@@ -83,6 +90,7 @@ impl Stack {
             folder,
             key: made.key,
             http: reqwest::Client::builder().no_proxy().build().expect("an http client"),
+            environment: Vec::new(),
             entry: made.entry,
             engines: Some(engines),
             roles: Vec::new(),
@@ -121,6 +129,7 @@ impl Stack {
             .map(|(name, value)| (format!("CALLMETER__{name}"), (*value).to_owned()))
             .collect();
         settings.push(("CALLMETER__METRICS__LISTEN".into(), metrics.clone()));
+        settings.extend(self.environment.iter().cloned());
         let log = self.folder.path().join(format!("{name}.log"));
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
         let child = self.spawn(&args, &settings, &log);
@@ -197,12 +206,12 @@ impl Stack {
         kill(Pid::from_raw((*pid).try_into().expect("a pid")), signal).expect("kafka runs");
     }
 
-    /// The value of a metric of a role.
+    /// The value of a metric of a role; labels belong to the name.
     pub(crate) async fn metric(&self, at: usize, name: &str) -> Result<f64, String> {
         let url = format!("http://{}/metrics", self.roles[at].metrics);
         let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
         let text = answer.text().await.map_err(|error| error.to_string())?;
-        let line = text.lines().find(|line| line.split([' ', '{']).next() == Some(name));
+        let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(metric, _)| metric == name));
         let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
         value.ok_or_else(|| format!("no {name} in {text}"))
     }

@@ -1,6 +1,6 @@
 //! `up`, as a newcomer meets it: one command, an event of one's own in SQL, children that come back, a clean end.
 
-use crate::stack::{RUNTIME, eventually, free_port};
+use crate::stack::{RUNTIME, eventually, free_port, turn};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -45,7 +45,8 @@ fn start(data: &Path) -> Up {
 
 async fn run_json(data: &Path) -> Value {
     let log = || std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-    eventually("run.json is written", Duration::from_secs(90), async || {
+    // Long, because on a new machine the engines are fetched first.
+    eventually("run.json is written", Duration::from_secs(300), async || {
         if data.join("run.json").exists() { Ok(()) } else { Err(log()) }
     })
     .await;
@@ -87,6 +88,7 @@ fn children(of: u32) -> BTreeSet<u32> {
 
 #[test]
 fn up_counts_ones_own_event_survives_every_kill_and_leaves_nothing_behind() {
+    let _turn = turn();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
     RUNTIME.block_on(async {

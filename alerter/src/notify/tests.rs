@@ -98,6 +98,19 @@ async fn redirects_are_not_followed_refusals_not_repeated_and_410_says_stop() {
 }
 
 #[tokio::test]
+async fn after_410_nothing_that_waits_is_sent() {
+    let (url, heard) = receiver(&[410, 200]).await;
+    let (mut notifier, mut reports) = start(&[&url]).expect("allowed");
+    notifier.send(notification(0)).expect("room");
+    notifier.send(notification(0)).expect("room");
+    notifier.close();
+    for _ in 0..2 {
+        assert_eq!(reports.recv().await.expect("a report").outcome, Outcome::Gone);
+    }
+    assert_eq!(heard.lock().expect("not poisoned").len(), 1);
+}
+
+#[tokio::test]
 async fn a_receiver_that_hangs_delays_no_other() {
     let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let hanging = format!("http://{}/", hanging.local_addr().expect("an address"));
