@@ -7,8 +7,8 @@
 //! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
 //!
 //! Promise: every change of state is in ClickHouse before anybody is told of it, but for the news that
-//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Not promised: more than one alerter
-//! at a time on one database; two would both notify.
+//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Not
+//! promised: more than one alerter at a time on one database; two would both notify.
 
 pub mod config;
 mod files;

@@ -6,6 +6,7 @@
 use crate::{
     problem::{Fields, Problems, closest, scalar},
     rules::{Choice, Classes, Filter, Rule, RuleGroup, Texts},
+    template,
     vocabulary::{Dimension, Metric, Op, Quantity},
     yaml::{self, Node, Value},
 };
@@ -61,6 +62,11 @@ fn rule(node: &Node, path: &str, group: &str, problems: &mut Problems) -> Option
     let labels = texts(&mut fields, "labels", problems);
     let annotations = texts(&mut fields, "annotations", problems);
     judge_labels(&fields, &labels, &group_by, problems);
+    for (name, template) in &annotations {
+        if let Some(mistake) = template::mistake(template) {
+            problems.add(fields.line(), &fields.path(&format!("annotations.{name}")), mistake, None);
+        }
+    }
     judge_hysteresis(&fields, (op, threshold, clear_threshold), problems);
     fields.later(LATER, problems);
     fields.close(problems);

@@ -1,11 +1,12 @@
 //! Annotation templates: a text with `{{ $labels.customer }}` enters, the rendered text leaves.
 //!
 //! Go's forms are rewritten to MiniJinja: `$labels.x` and `.Labels.x`, `$value` and `.Value`,
-//! `fn x` and `x | fn` for the functions `humanize`, `humanizePercentage` and `humanizeDuration`.
+//! `fn x` and `x | fn` for the functions `humanize`, `humanizePercentage` and `humanizeDuration`; `x | round` and
+//! `x | int` are MiniJinja's own.
 //! Promise: pure, and a template can never cost the alert: a mistake becomes the text `<error …>`.
 
 use crate::rules::Texts;
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, ErrorKind, Value, context};
 
 /// Longest rendered text, in bytes; the rest is cut.
 const MAX_BYTES: usize = 4_096;
@@ -17,15 +18,33 @@ pub fn render(template: &str, labels: &Texts, value: f64) -> String {
     if !template.contains("{{") && !template.contains("{%") {
         return cut(template.to_owned());
     }
+    match try_render(template, labels, value) {
+        Ok(text) => cut(text),
+        Err(error) => cut(format!("<error in template: {error}>")),
+    }
+}
+
+/// What no alert could make right in a template: its syntax, or a function that does not exist.
+pub fn mistake(template: &str) -> Option<String> {
+    let error = try_render(template, &Texts::new(), 1.0).err()?;
+    let lasting = [
+        ErrorKind::SyntaxError,
+        ErrorKind::UnknownFilter,
+        ErrorKind::UnknownFunction,
+        ErrorKind::UnknownTest,
+    ];
+    lasting.contains(&error.kind()).then(|| error.detail().unwrap_or("not a template").to_owned())
+}
+
+fn try_render(template: &str, labels: &Texts, value: f64) -> Result<String, minijinja::Error> {
     let mut environment = Environment::empty();
     environment.add_filter("humanize", humanize);
     environment.add_filter("humanizePercentage", |value: f64| format!("{}%", significant(value * 100.0)));
     environment.add_filter("humanizeDuration", humanize_duration);
+    environment.add_filter("round", minijinja::filters::round);
+    environment.add_filter("int", minijinja::filters::int);
     let facts = context! { labels => labels, value => number(value) };
-    match environment.render_str(&rewrite(template), facts) {
-        Ok(text) => cut(text),
-        Err(error) => cut(format!("<error in template: {error}>")),
-    }
+    environment.render_str(&rewrite(template), facts)
 }
 
 /// Renders every text of a rule.
@@ -117,6 +136,7 @@ mod tests {
         check("{{ humanizePercentage $value }}", 0.05, "5%");
         check("{{ humanize $value }}/{{ $value|humanize }}", 1_234_567.0, "1.235M/1.235M");
         check("{{ $value | humanizeDuration }}", 93_784.0, "1d 2h 3m 4s");
+        check("{{ $value | round | int }} ms", 3_326.46, "3326 ms");
         check("[{{ $labels.absent }}]", 0.0, "[]");
     }
 

@@ -11,6 +11,7 @@ use crate::{
     encode::Batch,
 };
 use callmeter_schemas::{config::KafkaConfig, topics};
+use prometheus_client::metrics::counter::Counter;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     config::RDKafkaLogLevel,
@@ -96,6 +97,7 @@ impl Delivery {
 
 struct Deliveries {
     health: Arc<Health>,
+    stored: Counter,
 }
 
 impl ClientContext for Deliveries {
@@ -120,15 +122,21 @@ impl ProducerContext for Deliveries {
             tracing::debug!(%error, partition = record.partition(), "a record was not acknowledged");
         } else {
             self.health.acknowledged.store(true, Ordering::Relaxed);
+            self.stored.inc();
         }
         delivery.finish(1, usize::from(result.is_err()));
     }
 }
 
 impl Publisher {
-    pub(crate) fn new(config: &IngestConfig, kafka: &KafkaConfig) -> Result<Self, KafkaError> {
+    /// `stored` counts acknowledged records, also those whose sender no longer waits.
+    pub(crate) fn new(
+        config: &IngestConfig,
+        kafka: &KafkaConfig,
+        stored: Counter,
+    ) -> Result<Self, KafkaError> {
         let health = Arc::new(Health::default());
-        let context = Deliveries { health: health.clone() };
+        let context = Deliveries { health: health.clone(), stored };
         let producer = settings(config, kafka).create_with_context(context)?;
         let budget = Budget::new(config.producer_memory_bytes);
         Ok(Self { producer, health, budget, ack_timeout: Duration::from_millis(config.ack_timeout_ms) })

@@ -110,7 +110,8 @@ pub async fn run(
         return Err(IngestError::Config(problems));
     }
     let keys = Keys::parse(&config.keys).map_err(|_| IngestError::Config(config.problems()))?;
-    let publisher = Arc::new(Publisher::new(&config, &kafka).map_err(IngestError::Producer)?);
+    let publisher =
+        Arc::new(Publisher::new(&config, &kafka, metrics.accepted.clone()).map_err(IngestError::Producer)?);
     let pipeline = Arc::new(Pipeline::new(config.clone(), keys, publisher.clone(), metrics));
     let (stop, stopping) = watch::channel(false);
     let mut watching = tokio::spawn(publisher.clone().watch());

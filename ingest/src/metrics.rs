@@ -40,7 +40,8 @@ struct Refusal {
 #[derive(Clone, Debug)]
 pub struct IngestMetrics {
     events: Family<Outcome, Counter>,
-    accepted: Counter,
+    /// Records that Kafka acknowledged.
+    pub(crate) accepted: Counter,
     requests: Family<Request, Counter>,
     refusals: Family<Refusal, Counter>,
     body_bytes: Counter,
@@ -87,7 +88,7 @@ impl IngestMetrics {
     fn register_all(&self, registry: &mut Registry) {
         registry.register(
             "events",
-            "Events by outcome: accepted, or why they were rejected",
+            "Events by outcome: accepted (acknowledged by Kafka), or why they were rejected",
             self.events.clone(),
         );
         registry.register("requests", "Requests by route and answered status", self.requests.clone());
@@ -152,10 +153,6 @@ impl IngestMetrics {
             }
         }
         intake.rejected.iter().for_each(|rejected| self.rejected(&rejected.why));
-    }
-
-    pub(crate) fn accepted(&self, events: usize) {
-        self.accepted.inc_by(events as u64);
     }
 
     fn rejected(&self, why: &Rejection) {

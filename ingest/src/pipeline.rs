@@ -125,7 +125,6 @@ impl Pipeline {
         self.publisher.publish(batch).await.map_err(unpublished)?;
         if accepted > 0 {
             self.metrics.ack.observe(handed_over.elapsed().as_secs_f64());
-            self.metrics.accepted(accepted);
         }
         Ok(match form {
             Form::Events(_) => answer::events(accepted, &rejected),

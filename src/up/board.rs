@@ -3,7 +3,7 @@
 //! Promise: what it shows is what the terminal shows; names from events are escaped.
 
 use super::{
-    status::{Look, Watch},
+    status::{Look, Watch, milliseconds, money},
     store::DataFolder,
 };
 use crate::{admin, config::Config};
@@ -67,13 +67,13 @@ fn render(look: &Look) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             rows,
-            "<tr class=\"{class}\"><td>{}</td><td>{}</td><td>{}</td><td>{share:.1} %</td><td>{:.0}</td><td>{:.0}</td><td>{}</td></tr>",
+            "<tr class=\"{class}\"><td>{}</td><td>{}</td><td>{}</td><td>{share:.1} %</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&line.integration),
             line.customers,
             line.calls,
-            line.p50_ms,
-            line.p95_ms,
-            escape(&super::status::money(&line.cost)),
+            milliseconds(line.p50_ms),
+            milliseconds(line.p95_ms),
+            escape(&money(&line.cost)),
         );
     }
     let summary = escape(&super::status::summary(look)).replace("   ", " · ");

@@ -5,7 +5,7 @@
 
 mod render;
 
-pub(crate) use render::{money, summary};
+pub(crate) use render::{milliseconds, money, summary};
 
 use super::{crew::Crew, receiver::Inbox, store::Run};
 use crate::{config::Config, migrate};

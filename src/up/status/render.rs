@@ -74,15 +74,20 @@ pub(crate) fn table(look: &Look) -> Vec<String> {
 fn row(line: &Line) -> String {
     let share = 100.0 * line.errors as f64 / line.calls.max(1) as f64;
     format!(
-        "{:<12} {:>9} {:>9} {:>7.1}% {:>9.0} {:>9.0} {:>12}",
+        "{:<12} {:>9} {:>9} {:>7.1}% {:>9} {:>9} {:>12}",
         line.integration,
         line.customers,
         line.calls,
         share,
-        line.p50_ms,
-        line.p95_ms,
+        milliseconds(line.p50_ms),
+        milliseconds(line.p95_ms),
         money(&line.cost)
     )
+}
+
+/// Whole milliseconds; nothing was measured when it is no number.
+pub(crate) fn milliseconds(value: f64) -> String {
+    if value.is_nan() { "-".into() } else { format!("{value:.0}") }
 }
 
 /// An exact amount cut, not rounded, to what fits a table.

@@ -34,6 +34,7 @@ groups:
     keep_firing_for: 10m
     no_data: ok
     labels: {customer: x, "a b": y, severity: "{{ $value }}"}
+    annotations: {summary: "{{ $value | nonsense }}"}
   - alert: Two
     metric: cost
     window: 0s
@@ -49,6 +50,7 @@ groups:
 rules.yaml:4: groups[0].intervall: unknown key (did you mean `interval`?)
 rules.yaml:6: groups[0].rules[0].labels.customer: is set by Callmeter
 rules.yaml:6: groups[0].rules[0].labels.severity: labels are plain texts; templates go into annotations
+rules.yaml:6: groups[0].rules[0].annotations.summary: filter nonsense is unknown
 rules.yaml:7: groups[0].rules[0].metric: `error_rat` is not one of calls, errors, error_rate, latency_p50, latency_p90, latency_p95, latency_p99, latency_mean, throttled_share, retried_share, cost, bytes_in, bytes_out (did you mean `error_rate`?)
 rules.yaml:8: groups[0].rules[0].window: `5 minutes` is not a duration such as 90s, 5m or 1h30m
 rules.yaml:9: groups[0].rules[0].filter.error_class: `validaton` is not one of auth_expired, forbidden, not_found, validation, conflict, rate_limited, quota_exhausted, throttled_soft, upstream_5xx, timeout, connect, dns, tls, schema_mismatch, killed, cancelled, unknown (did you mean `validation`?)
@@ -60,13 +62,13 @@ rules.yaml:13: groups[0].rules[0].min_samples: a whole number of calls is expect
 rules.yaml:15: groups[0].rules[0].keep_firing_for: not supported yet
 rules.yaml:16: groups[0].rules[0].no_data: not supported yet
 rules.yaml:17: groups[0].rules[0].labels.a b: names have letters, digits and _ and begin with no digit
-rules.yaml:18: groups[0].rules[1].window: must be longer than 0s
-rules.yaml:21: groups[0].rules[1].filter.customer: names no value
-rules.yaml:21: groups[0].rules[1].filter.error_class: restricts which errors count, so it goes with the metrics errors and error_rate only
-rules.yaml:23: groups[0].rules[1].threshold: more than 12 decimal places
-rules.yaml:25: groups[0].rules[2]: a map is expected here, not a number
-rules.yaml:26: a group of this name stands at rules.yaml:3 already
-rules.yaml:27: groups[1].rules: a list is expected here, not a map
+rules.yaml:19: groups[0].rules[1].window: must be longer than 0s
+rules.yaml:22: groups[0].rules[1].filter.customer: names no value
+rules.yaml:22: groups[0].rules[1].filter.error_class: restricts which errors count, so it goes with the metrics errors and error_rate only
+rules.yaml:24: groups[0].rules[1].threshold: more than 12 decimal places
+rules.yaml:26: groups[0].rules[2]: a map is expected here, not a number
+rules.yaml:27: a group of this name stands at rules.yaml:3 already
+rules.yaml:28: groups[1].rules: a list is expected here, not a map
 ");
 }
 

@@ -6,7 +6,6 @@ use callmeter_ingest::{
     json::{self, BodyError, Layout},
 };
 use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, QuotaObservation};
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// 2026-11-20T12:00:00Z.
@@ -289,42 +288,5 @@ fn the_json_schema_describes_the_members_that_are_read() {
         let wrong = if matches!(name.as_str(), "quota") { "{}" } else { "[[]]" };
         let twice = format!(r#"{{"{name}":{wrong},"customer":"a","integration":"x"}}"#);
         assert!(event(&twice).is_err(), "{name}");
-    }
-}
-
-fn soup() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        Just(r#"{"customer":"a","integration":"x""#.to_owned()),
-        Just(r#""latency_ms":"#.to_owned()),
-        Just(r#""cost":{"amount":"#.to_owned()),
-        Just(r#""quota":[{"policy":"p","reset":"#.to_owned()),
-        Just(r#""headers":{"retry-after":"#.to_owned()),
-        Just(r#""url":"a://"#.to_owned()),
-        "[\\[\\]{}:,\"\\\\0-9eE.+-]{1,6}",
-        "\\PC{0,8}",
-    ];
-    let text = prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes());
-    prop_oneof![text, prop::collection::vec(any::<u8>(), 0..200)]
-}
-
-proptest! {
-    #[test]
-    fn no_body_panics(body in soup()) {
-        for layout in [Layout::Single, Layout::Array, Layout::Lines, json::sniff(&body)] {
-            let _ = intake(&body, layout);
-        }
-        for form in [Form::SpansProtobuf, Form::SpansJson] {
-            let mut new_id = || "new".to_owned();
-            let _ = take_in(&body, form, 100, Context { workspace: "w", now_us: NOW_US, new_id: &mut new_id });
-        }
-    }
-
-    #[test]
-    fn no_recorded_span_with_changed_bytes_panics(at in 0_usize..13_736, byte in any::<u8>()) {
-        let mut body = include_bytes!("../../tests/data/otlp/python/001.bin").to_vec();
-        body[at] = byte;
-        let mut new_id = || "new".to_owned();
-        let context = Context { workspace: "w", now_us: NOW_US, new_id: &mut new_id };
-        let _ = take_in(&body, Form::SpansProtobuf, 1_000, context);
     }
 }

@@ -1,0 +1,8 @@
+//! Ingest from outside: bodies and requests enter, events, answers and Kafka records leave. One binary, to link once.
+
+mod admission;
+mod harness;
+mod recordings;
+mod serve;
+mod soup;
+mod spans;
