@@ -38,7 +38,7 @@ fn kafka(config: &Config) -> Check {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &config.kafka.brokers);
         for (name, value) in &config.kafka.client {
-            client.set(name, value);
+            client.set(name, value.reveal());
         }
         let client: BaseConsumer = client.create()?;
         client.fetch_metadata(None, PATIENCE).map(|metadata| metadata.brokers().len())

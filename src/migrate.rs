@@ -89,7 +89,7 @@ async fn create_topics(config: &KafkaConfig) -> anyhow::Result<Report> {
     let mut settings = ClientConfig::new();
     settings.set("bootstrap.servers", &config.brokers).set("client.id", "callmeter-migrate");
     for (name, value) in &config.client {
-        settings.set(name, value);
+        settings.set(name, value.reveal());
     }
     let admin: AdminClient<DefaultClientContext> = settings.create().context("kafka")?;
     let replication = || TopicReplication::Fixed(config.replication_factor);

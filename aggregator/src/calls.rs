@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(100);
 /// Longest time that a call waits to be written.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// How often the position is saved: an insert of its own, and a crash only writes so much again.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Rows and bytes of one insert.
 const MAX_ROWS: usize = 50_000;
 const MAX_BYTES: usize = 32 << 20;
@@ -71,6 +73,7 @@ fn follow(assignment: &Assignment, mut reader: Reader) {
     let mut rows = CallRows::default();
     let mut began: Option<Instant> = None;
     let mut next = 0;
+    let (mut saved, mut saved_at) = (0, Instant::now());
     while !assignment.is_over() {
         let read = reader.read(TICK, |record, verdict| {
             if let Verdict::Event { fields, facts, duplicate } = verdict {
@@ -85,19 +88,34 @@ fn follow(assignment: &Assignment, mut reader: Reader) {
         }
         let full = rows.len() >= MAX_ROWS || rows.bytes() >= MAX_BYTES;
         if full || began.is_some_and(|began| began.elapsed() >= FLUSH_AFTER) {
-            store(assignment, &mut rows, next);
+            store(assignment, &mut rows);
             began = None;
+        }
+        if began.is_none() && next > saved && saved_at.elapsed() >= SAVE_EVERY {
+            save(assignment, next);
+            (saved, saved_at) = (next, Instant::now());
         }
     }
 }
 
+/// Remembers how far the rows are. A failure is no harm: the next position says the same and more.
+fn save(assignment: &Assignment, next: i64) {
+    let position = assignment.lane.store.save_calls_position(assignment.owner(), next);
+    if let Some(Err(error)) = unless_over(assignment, position) {
+        tracing::warn!(partition = assignment.partition, error = %brief(&error), "position of raw calls not saved");
+    }
+}
+
 /// Writes the rows, again and again until ClickHouse has them.
-fn store(assignment: &Assignment, rows: &mut CallRows, next: i64) {
+fn store(assignment: &Assignment, rows: &mut CallRows) {
+    if rows.len() == 0 {
+        return;
+    }
     let (lane, written) = (&assignment.lane, rows.len() as u64);
     let block = rows.take_block();
     let mut wait = Duration::from_millis(100);
     while !assignment.is_over() {
-        let insert = lane.store.insert_calls(assignment.owner(), COLUMNS, block.clone(), next);
+        let insert = lane.store.insert_calls(COLUMNS, block.clone());
         match unless_over(assignment, insert) {
             None => return,
             Some(Ok(())) => {

@@ -126,18 +126,16 @@ impl Store {
         Ok((position >= 0).then_some(position))
     }
 
-    /// Writes raw calls, then their position. Safe to repeat.
-    pub async fn insert_calls(
-        &self,
-        owner: Owner<'_>,
-        columns: &str,
-        block: Vec<u8>,
-        next: i64,
-    ) -> Result<(), Error> {
+    /// Writes raw calls. Safe to repeat.
+    pub async fn insert_calls(&self, columns: &str, block: Vec<u8>) -> Result<(), Error> {
         // A batch may hold any months: direct producers choose their own times.
         let settings =
             [("async_insert", "0".to_owned()), ("max_partitions_per_insert_block", "0".to_owned())];
-        self.send(&format!("INSERT INTO raw_calls ({columns}) FORMAT Native"), &settings, block).await?;
+        self.send(&format!("INSERT INTO raw_calls ({columns}) FORMAT Native"), &settings, block).await
+    }
+
+    /// Remembers up to where raw calls have been written.
+    pub async fn save_calls_position(&self, owner: Owner<'_>, next: i64) -> Result<(), Error> {
         let position = self.client.query(
             "INSERT INTO calls_positions SETTINGS async_insert = 0 VALUES ({src:String}, {part:Int32}, {next:Int64})",
         );

@@ -31,7 +31,7 @@ impl DeadLetters {
             .set("message.timeout.ms", "10000")
             .set("queue.buffering.max.kbytes", "65536");
         for (name, value) in &kafka.client {
-            config.set(name, value);
+            config.set(name, value.reveal());
         }
         config
             .set("enable.idempotence", "true")
@@ -74,6 +74,7 @@ pub(crate) fn letter(source: &str, partition: i32, poison: Poison) -> DeadLetter
 mod tests {
     use super::*;
     use callmeter_schemas::PoisonReason;
+    use callmeter_schemas::config::Secret;
 
     #[test]
     fn the_same_poison_makes_the_same_letter_and_keeps_its_bytes() {
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn a_writer_is_made_before_kafka_is_there_and_keeps_its_guarantees() {
         let mut kafka = KafkaConfig::default();
-        kafka.client.insert("acks".into(), "1".into());
+        kafka.client.insert("acks".into(), Secret::new("1"));
         assert!(DeadLetters::new(&kafka).is_ok());
     }
 }

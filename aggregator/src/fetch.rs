@@ -81,7 +81,6 @@ impl Fetcher {
         config
             .set("bootstrap.servers", &kafka.brokers)
             .set("client.id", "callmeter-aggregator")
-            .set("fetch.wait.max.ms", "100")
             // Without this an idle fetcher that filled its queue once stalls for a second.
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", (ahead_bytes / 1024).max(64).to_string())
@@ -90,7 +89,7 @@ impl Fetcher {
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.refresh.interval.ms", "10000");
         for (name, value) in &kafka.client {
-            config.set(name, value);
+            config.set(name, value.reveal());
         }
         // Last, so that no setting for every client makes a lost record look like one that never was.
         config
@@ -243,11 +242,12 @@ impl Drop for Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use callmeter_schemas::config::Secret;
 
     #[test]
     fn a_fetcher_is_made_before_kafka_is_there_whatever_the_settings_for_every_client_are() {
         let mut kafka = KafkaConfig::default();
-        kafka.client.insert("auto.offset.reset".into(), "earliest".into());
+        kafka.client.insert("auto.offset.reset".into(), Secret::new("earliest"));
         assert!(Fetcher::new(&kafka, "calls", 1 << 20).is_ok());
         assert!(matches!(Fetcher::new(&kafka, "ca\0lls", 1 << 20), Err(FetchError::Name(_))));
     }

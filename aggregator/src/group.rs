@@ -109,7 +109,7 @@ impl Member {
             config.set("group.instance.id", &membership.instance);
         }
         for (name, value) in &kafka.client {
-            config.set(name, value);
+            config.set(name, value.reveal());
         }
         // Last, because the answers to rebalances are only right with these.
         config

@@ -74,6 +74,10 @@ impl AggregatorMetrics {
             calls_failures: Counter::default(),
             calls_skipped: Counter::default(),
         };
+        // Each outcome is there from the start, so that a rate over the first one is no gap.
+        for outcome in [Outcome::counted, Outcome::duplicate, Outcome::dead_lettered] {
+            metrics.committed(outcome, 0);
+        }
         let registry = registry.sub_registry_with_prefix("callmeter_aggregator");
         registry.register("records", "Kafka records committed, by outcome", metrics.records.clone());
         registry.register("inserts", "Inserts of deltas, by answer", metrics.inserts.clone());

@@ -69,6 +69,9 @@ pub enum AlerterError {
     /// A webhook can never be reached.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The task of a webhook ended although nobody told it to.
+    #[error("a webhook's task ended by itself; see the log above")]
+    NotifierEnded,
 }
 
 fn lines(problems: &[RuleProblem]) -> String {

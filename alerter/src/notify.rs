@@ -67,7 +67,6 @@ enum DeliveryError {
 #[derive(Debug)]
 pub(crate) struct Notifier {
     queues: Vec<mpsc::Sender<Notification>>,
-    #[allow(dead_code, reason = "dropping it ends the tasks")]
     tasks: JoinSet<()>,
 }
 
@@ -104,6 +103,13 @@ impl Notifier {
         match self.queues.get(notification.target) {
             Some(queue) => queue.try_send(notification).map_err(|error| Box::new(error.into_inner())),
             None => Err(Box::new(notification)),
+        }
+    }
+
+    /// Returns when a task ended before [`Notifier::close`]: only a defect ends one.
+    pub(crate) async fn task_ended(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending().await
         }
     }
 

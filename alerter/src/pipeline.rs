@@ -6,6 +6,7 @@
 //! made while the store is away: people are told first, because the store being away is the news.
 
 use crate::{
+    AlerterError,
     clickhouse::{Store, StoreError},
     clock::now,
     dispatch::{Dispatcher, Notification, Settled},
@@ -50,15 +51,21 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs until told to stop.
-    pub(crate) async fn run(mut self, mut reports: mpsc::Receiver<Report>, stop: impl Future<Output = ()>) {
+    /// Runs until told to stop, or until a target's task ended by itself: its notifications would wait for ever.
+    pub(crate) async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<Report>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), AlerterError> {
         tokio::pin!(stop);
         loop {
+            let pause = self.pause(now());
             tokio::select! {
                 biased;
                 () = &mut stop => break,
+                () = self.notifier.task_ended() => return Err(AlerterError::NotifierEnded),
                 Some(report) = reports.recv() => self.settle(report).await,
-                () = tokio::time::sleep(self.pause(now())) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             if self.schedule.is_due(now()) {
                 self.evaluate(now()).await;
@@ -66,6 +73,7 @@ impl Pipeline {
             self.dispatch(now()).await;
         }
         self.wind_up(reports).await;
+        Ok(())
     }
 
     /// Lets attempts that are under way end, for a bounded time; the next start takes up the rest.

@@ -80,8 +80,7 @@ pub(crate) async fn start(
         failures: 0,
     };
     unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
-    pipeline.run(reports, shutdown).await;
-    Ok(())
+    pipeline.run(reports, shutdown).await
 }
 
 fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<config::Endpoint>), AlerterError> {

@@ -233,7 +233,7 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
         .set("queue.buffering.max.messages", (memory / SMALL_RECORD_BYTES).min(10_000_000).to_string())
         .set("topic.metadata.refresh.interval.ms", "30000");
     for (name, value) in kafka.client.iter().filter(|(name, _)| !ALIASES.contains(&name.as_str())) {
-        settings.set(name, value);
+        settings.set(name, value.reveal());
     }
     settings
         .set("bootstrap.servers", &kafka.brokers)
@@ -247,12 +247,13 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use callmeter_schemas::config::Secret;
 
     #[test]
     fn no_setting_of_the_operator_weakens_the_promise_by_any_name() {
         let client =
             [("acks", "1"), ("request.required.acks", "0"), ("delivery.timeout.ms", "0"), ("linger.ms", "7")];
-        let client = client.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let client = client.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
         let kafka = KafkaConfig { client, ..KafkaConfig::default() };
         let settings = settings(&IngestConfig::default(), &kafka);
         assert_eq!(settings.get("acks"), Some("all"));

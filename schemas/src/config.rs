@@ -45,8 +45,8 @@ pub struct KafkaConfig {
     pub partitions: i32,
     /// Replicas of each topic when `migrate` creates it.
     pub replication_factor: i32,
-    /// Further librdkafka settings for every client, such as `security.protocol`.
-    pub client: BTreeMap<String, String>,
+    /// Further librdkafka settings for every client, such as `security.protocol`; some are passwords.
+    pub client: BTreeMap<String, Secret>,
     /// Avro writer schemas by schema id, for producers that use a registry: id to file.
     pub schemas: BTreeMap<String, String>,
 }
