@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Looks at everything and prints what it found.
 pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(args.config.config.as_deref())?;
-    let mut checks = callmeter_engines::doctor(&up::engine_options(&config, &args.data)?);
+    let mut checks =
+        callmeter_engines::doctor(&up::engine_options(&config, &args.data, &up::Secrets::default()));
     if config.names("kafka.brokers") {
         checks.push(kafka(&config));
     }

@@ -26,6 +26,7 @@ use callmeter_engines::{Engines, EnginesOptions, Password};
 use callmeter_schemas::config::Secret;
 use std::{path::Path, process::ExitCode, time::Duration};
 use store::DataFolder;
+pub(crate) use store::Secrets;
 
 /// Time for the roles, and then for the engines, to end by themselves; together below ten seconds.
 const GRACE: Duration = Duration::from_secs(4);
@@ -109,10 +110,9 @@ async fn serve(
     Ok(())
 }
 
-/// What the engines are told; also what the doctor looks at.
-pub(crate) fn engine_options(config: &Config, data: &Path) -> anyhow::Result<EnginesOptions> {
+/// What the engines are told; the doctor looks at it without secrets.
+pub(crate) fn engine_options(config: &Config, data: &Path, secrets: &Secrets) -> EnginesOptions {
     let secret = |text: &str| Password::new(text.to_owned());
-    let secrets = store::Secrets::load(data)?;
     let mut options = EnginesOptions::new(
         data,
         secret(&secrets.clickhouse_password),
@@ -123,7 +123,7 @@ pub(crate) fn engine_options(config: &Config, data: &Path) -> anyhow::Result<Eng
     options.kafka.port = config.engines.kafka_port;
     options.clickhouse.http_port = config.engines.clickhouse_port;
     options.kafka.fast_start = config.engines.fast_start;
-    Ok(options)
+    options
 }
 
 /// Starts what the configuration does not name and notes in it where that listens; `None` when told to stop.
@@ -133,7 +133,7 @@ async fn start_engines(
     folder: &DataFolder,
     stop: &Stop,
 ) -> anyhow::Result<Option<Engines>> {
-    let options = engine_options(config, data)?;
+    let options = engine_options(config, data, folder.secrets());
     if options.start_kafka || options.start_clickhouse {
         eprintln!("starting kafka and clickhouse in {}", data.display());
     }

@@ -87,7 +87,7 @@ pub struct Bounds {
 }
 
 /// What a range of offsets of one partition adds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Batch {
     /// First offset.
     pub first: i64,
@@ -110,17 +110,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch that begins at an offset.
     pub fn new(first: i64) -> Self {
-        Self {
-            first,
-            next: first,
-            consumed: 0,
-            duplicates: 0,
-            cells: Vec::new(),
-            poison: Vec::new(),
-            appended_ms: 0,
-            poison_bytes: 0,
-            table: HashTable::new(),
-        }
+        Self { first, next: first, ..Self::default() }
     }
 
     /// Counts one event.

@@ -4,7 +4,7 @@
 //! [`schema`] finds how to read it and [`plan`] reads it, [`facts`] checks it, [`dedup`] knows whether it
 //! came before, [`fold`] adds it to its key's window, [`rows`] makes the one block that stores the batch with
 //! its marker, [`clickhouse`] inserts that block, and [`recovery`] decides what every answer means. [`pipeline`]
-//! tells it in one place. Beside it, [`calls`] writes every attempt on a lane of its own.
+//! tells it in one place. Beside it, `calls` writes every attempt on a lane of its own.
 //!
 //! Promise: each record is counted, found duplicate or dead-lettered exactly once, whatever dies. Not
 //! promised: order of visibility between partitions.
@@ -28,6 +28,7 @@ mod calls;
 pub mod clickhouse;
 mod dead_letters;
 pub mod fetch;
+mod filling;
 mod general;
 pub mod group;
 mod identity;

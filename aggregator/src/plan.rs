@@ -17,7 +17,7 @@ mod input;
 
 pub use input::{Input, Malformed};
 
-/// Texts that an event may carry; the place of each in [`Fields::texts`].
+/// Texts that an event may carry; the place of each in [`Fields::text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Avro field of its name")]
 #[repr(u8)]
@@ -62,7 +62,7 @@ const TEXTS: [(&str, Text); 17] = [
     ("trace_id", Text::TraceId),
 ];
 
-/// Integers that an event may carry; the place of each in [`Fields::numbers`].
+/// Integers that an event may carry; the place of each in [`Fields::number`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Avro field of its name")]
 #[repr(u8)]
@@ -90,7 +90,7 @@ const NUMBERS: [(&str, Number); 9] = [
     ("bytes_out", Number::BytesOut),
 ];
 
-/// Collections that an event may carry, kept as their Avro bytes; the place of each in [`Fields::blocks`].
+/// Collections that an event may carry, kept as their Avro bytes; the place of each in [`Fields::block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Avro field of its name")]
 #[repr(u8)]

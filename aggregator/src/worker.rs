@@ -6,17 +6,13 @@
 
 use crate::{
     config::std_duration,
-    dead_letters::letter,
-    fold::{Batch, Poison},
-    intern::Interner,
+    filling::{Filling, Sealed},
     lane::Assignment,
     metrics::Outcome,
     progress::Counted,
-    reader::{Reader, Verdict},
-    recovery::{Action, Event, Partition, Range},
+    recovery::{Action, Answer, Event, Partition, Range},
     rows,
 };
-use callmeter_schemas::DeadLetter;
 use std::{
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -27,9 +23,6 @@ use tokio::task::JoinHandle;
 const TICK: Duration = Duration::from_millis(50);
 /// The same while an answer is awaited that the next batch depends on.
 const BUSY_TICK: Duration = Duration::from_millis(10);
-/// Bytes of series after which they are forgotten between two batches.
-const INTERNER_BYTES: usize = 64 << 20;
-
 /// Counts a partition until it is told to stop.
 pub(crate) fn count(assignment: Assignment) {
     let policy = assignment.lane.config.policy();
@@ -40,12 +33,8 @@ pub(crate) fn count(assignment: Assignment) {
         answers_in,
         answers,
         task: None,
-        reading: Reading::Nothing,
-        batch: Batch::new(0),
-        began: None,
+        filling: Filling::default(),
         sealed: None,
-        interner: Interner::default(),
-        poison_run: 0,
         stopped: false,
     };
     let mut event = Event::Assigned;
@@ -58,41 +47,16 @@ pub(crate) fn count(assignment: Assignment) {
     }
 }
 
-enum Reading {
-    Nothing,
-    /// To be started, again and again until it succeeds.
-    Wanted {
-        remember_from: i64,
-        count_from: i64,
-    },
-    Running(Box<Reader>),
-}
-
-/// A batch on its way to ClickHouse.
-struct Sealed {
-    range: Range,
-    block: Vec<u8>,
-    letters: Arc<Vec<DeadLetter>>,
-    counted: u64,
-    duplicates: u64,
-    rows: u64,
-    appended_ms: i64,
-}
-
 struct Worker {
     assignment: Assignment,
     partition: Partition,
     answers_in: mpsc::Sender<Event>,
     answers: mpsc::Receiver<Event>,
     task: Option<JoinHandle<()>>,
-    reading: Reading,
-    batch: Batch,
-    /// When the batch took its first record; decides only when it is stored, never what.
-    began: Option<Instant>,
+    /// The batch that takes records.
+    filling: Filling,
+    /// The batch on its way to ClickHouse.
     sealed: Option<Sealed>,
-    interner: Interner,
-    /// Poison in a row.
-    poison_run: u64,
     /// Whether the partition is among those that wait for an operator.
     stopped: bool,
 }
@@ -133,7 +97,8 @@ impl Worker {
                 return event;
             }
             if self.is_due() {
-                return Event::Sealed(self.seal());
+                let sealed = self.sealed.insert(self.filling.seal(&self.assignment));
+                return Event::Sealed(sealed.range);
             }
             if let Some(event) = self.read_on() {
                 return event;
@@ -141,79 +106,19 @@ impl Worker {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.batch.is_full(&self.assignment.lane.config.bounds())
-    }
-
     /// Whether the batch should be stored now: nothing is in flight, and it is old or full.
     fn is_due(&self) -> bool {
         let age = std_duration(self.assignment.lane.config.flush_interval);
-        let old = self.began.is_some_and(|began| began.elapsed() >= age);
-        self.sealed.is_none() && matches!(self.reading, Reading::Running(_)) && (old || self.is_full())
+        self.sealed.is_none() && self.filling.is_due(&self.assignment, age)
     }
 
     /// One step of reading; an event when the log itself needs a decision.
     fn read_on(&mut self) -> Option<Event> {
-        match &self.reading {
-            Reading::Wanted { remember_from, count_from } => {
-                let (remember_from, count_from) = (*remember_from, *count_from);
-                self.start_reading(remember_from, count_from);
-                None
-            }
-            Reading::Running(_) if !self.is_full() => self.fold(),
-            // Nothing to read or no room for it: the answer to what is in flight is all that matters.
-            _ => self.answers.recv_timeout(TICK).ok(),
+        if self.filling.has_room(&self.assignment) {
+            return self.filling.read_on(&self.assignment, self.patience());
         }
-    }
-
-    fn start_reading(&mut self, remember_from: i64, count_from: i64) {
-        let Assignment { lane, partition, .. } = &self.assignment;
-        let horizon = lane.config.duplicate_horizon;
-        match Reader::start(&lane.fetcher, &lane.schemas, *partition, remember_from, count_from, horizon) {
-            Ok(reader) => self.reading = Reading::Running(Box::new(reader)),
-            Err(error) => {
-                tracing::warn!(partition, %error, "cannot read the log yet");
-                std::thread::sleep(TICK * 10);
-            }
-        }
-    }
-
-    fn fold(&mut self) -> Option<Event> {
-        let timeout = self.patience();
-        let Reading::Running(reader) = &mut self.reading else { return None };
-        let window_s = self.assignment.lane.config.window_s();
-        let (batch, interner, poison_run) = (&mut self.batch, &mut self.interner, &mut self.poison_run);
-        let result = reader.read(timeout, |record, verdict| {
-            match verdict {
-                Verdict::Event { facts, duplicate: false, .. } => batch.count(facts, window_s, interner),
-                Verdict::Event { .. } => batch.duplicates += 1,
-                Verdict::Poison(reason, detail) => {
-                    *poison_run += 1;
-                    batch.set_aside(Poison {
-                        offset: record.offset,
-                        appended_ms: record.appended_ms,
-                        reason,
-                        detail,
-                        key: record.key.map(<[u8]>::to_vec),
-                        value: record.value.to_vec(),
-                    });
-                    batch.took(record.offset, record.appended_ms);
-                    return;
-                }
-            }
-            *poison_run = 0;
-            batch.took(record.offset, record.appended_ms);
-        });
-        if self.began.is_none() && !self.batch.is_empty() {
-            self.began = Some(Instant::now());
-        }
-        if self.poison_run >= self.assignment.lane.config.poison_flood {
-            return Some(Event::PoisonFlood { from: self.batch.next - self.poison_run as i64 });
-        }
-        let error = result.err()?;
-        tracing::warn!(partition = self.assignment.partition, %error, "reading failed");
-        self.reading = Reading::Nothing;
-        Some(Event::LogLost)
+        // Nothing to read or no room for it: the answer to what is in flight is all that matters.
+        self.answers.recv_timeout(TICK).ok()
     }
 
     /// How long reading may wait for a record.
@@ -222,31 +127,7 @@ impl Worker {
             return BUSY_TICK;
         }
         let age = std_duration(self.assignment.lane.config.flush_interval);
-        self.began.map_or(TICK, |began| age.saturating_sub(began.elapsed()).min(TICK))
-    }
-
-    /// Closes the batch and begins the next one where it ends.
-    fn seal(&mut self) -> Range {
-        let next = Batch::new(self.batch.next);
-        let batch = std::mem::replace(&mut self.batch, next);
-        self.began = None;
-        let range = Range { first: batch.first, next: batch.next };
-        let Assignment { source, partition, .. } = &self.assignment;
-        self.sealed = Some(Sealed {
-            range,
-            block: rows::of_batch(self.assignment.owner(), &batch, &self.interner),
-            counted: batch.counted(),
-            duplicates: batch.duplicates,
-            rows: batch.cells.len() as u64 + 2,
-            appended_ms: batch.appended_ms,
-            letters: Arc::new(
-                batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
-            ),
-        });
-        if self.interner.bytes() > INTERNER_BYTES {
-            self.interner.clear();
-        }
-        range
+        self.filling.age().map_or(TICK, |old| age.saturating_sub(old).min(TICK))
     }
 
     fn insert(&mut self, range: Range) {
@@ -258,7 +139,7 @@ impl Worker {
             // Poison first: once the batch has landed nobody would look at its records again.
             if let Err(error) = lane.dead_letters.write(&letters).await {
                 tracing::warn!(partition = part, %error, "dead letters not stored, batch held back");
-                return Event::Answered(crate::recovery::Answer::Unknown);
+                return Event::Answered(Answer::Unknown);
             }
             let began = Instant::now();
             let answer = lane.store.insert(rows::Owner { src: &source, part }, range.first, block).await;
@@ -327,12 +208,12 @@ impl Worker {
 
     fn consume(&mut self, remember_from: i64, count_from: i64) {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
-        self.drop_batches(count_from);
+        self.sealed = None;
+        self.filling.begin(remember_from, count_from);
         self.assignment
             .lane
             .board
             .set(self.assignment.partition, Counted { marker: count_from, appended_ms: 0 });
-        self.reading = Reading::Wanted { remember_from, count_from };
     }
 
     fn stop(&mut self, reason: &str) {
@@ -345,17 +226,8 @@ impl Worker {
         self.assignment.lane.metrics.stopped.inc();
         self.stopped = true;
         self.cancel();
-        self.drop_batches(self.batch.first);
-    }
-
-    fn drop_batches(&mut self, next: i64) {
-        // The old fetch must have ended before a new one of this partition starts.
-        self.reading = Reading::Nothing;
-        self.batch = Batch::new(next);
-        self.began = None;
         self.sealed = None;
-        self.poison_run = 0;
-        self.interner.clear();
+        self.filling = Filling::default();
     }
 
     /// Runs one action beside the thread; its event comes back as an answer.

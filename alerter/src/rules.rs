@@ -1,6 +1,6 @@
 //! Alert rules as types that cannot be wrong: what the rule files say, once they were judged.
 //!
-//! What enters is the text of rule files (read by [`crate::rule_file`]); what leaves is a
+//! What enters is the text of rule files (read by `rule_file`); what leaves is a
 //! [`RuleSet`]. Promise: pure. Names of columns are enums, and no two rules can raise the same alert.
 
 use crate::{

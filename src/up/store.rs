@@ -18,7 +18,7 @@ use std::{
 };
 
 /// What `up` made up at its first start.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Secrets {
     pub(crate) clickhouse_password: String,
     pub(crate) clickhouse_read_password: String,
@@ -34,7 +34,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// The folder's secrets, made up and stored when there are none yet.
-    pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
+    fn load(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join("secrets.json");
         match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {

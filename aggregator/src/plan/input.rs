@@ -23,7 +23,7 @@ pub enum Malformed {
     NumberTooLong,
 }
 
-/// The rest of a payload; also reads the collections that [`Fields::block`] hands out.
+/// The rest of a payload; also reads the collections that [`super::Fields::block`] hands out.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a>(pub &'a [u8]);
 

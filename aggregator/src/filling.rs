@@ -1,0 +1,171 @@
+//! The batch that is being filled: records of one partition enter, a sealed batch leaves.
+//!
+//! Promise: a sealed batch's block, letters and counts are those of exactly its range; the next batch begins where it
+//! ends. When to seal is the worker's business.
+
+use crate::{
+    dead_letters::letter,
+    fold::{Batch, Poison},
+    intern::Interner,
+    lane::Assignment,
+    reader::{Reader, Verdict},
+    recovery::{Event, Range},
+    rows,
+};
+use callmeter_schemas::DeadLetter;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Pause before a read that could not start is tried again.
+const START_AGAIN: Duration = Duration::from_millis(500);
+/// Bytes of series after which they are forgotten between two batches.
+const INTERNER_BYTES: usize = 64 << 20;
+
+#[derive(Default)]
+enum Reading {
+    #[default]
+    Nothing,
+    /// To be started, again and again until it succeeds.
+    Wanted {
+        remember_from: i64,
+        count_from: i64,
+    },
+    Running(Box<Reader>),
+}
+
+/// A batch on its way to ClickHouse.
+pub(crate) struct Sealed {
+    pub(crate) range: Range,
+    pub(crate) block: Vec<u8>,
+    pub(crate) letters: Arc<Vec<DeadLetter>>,
+    pub(crate) counted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rows: u64,
+    pub(crate) appended_ms: i64,
+}
+
+/// The batch that takes records, and where they come from.
+#[derive(Default)]
+pub(crate) struct Filling {
+    reading: Reading,
+    batch: Batch,
+    /// When the batch took its first record; decides only when it is stored, never what.
+    began: Option<Instant>,
+    interner: Interner,
+    /// Poison in a row.
+    poison_run: u64,
+}
+
+impl Filling {
+    /// Forgets everything and reads from here on.
+    pub(crate) fn begin(&mut self, remember_from: i64, count_from: i64) {
+        // The old fetch must have ended before a new one of this partition starts.
+        *self = Self::default();
+        self.batch = Batch::new(count_from);
+        self.reading = Reading::Wanted { remember_from, count_from };
+    }
+
+    /// How long ago the batch took its first record.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.began.map(|began| began.elapsed())
+    }
+
+    /// Whether the batch should be stored: it is as old as this, or full.
+    pub(crate) fn is_due(&self, assignment: &Assignment, oldest: Duration) -> bool {
+        let old = self.age().is_some_and(|age| age >= oldest);
+        matches!(self.reading, Reading::Running(_)) && (old || self.is_full(assignment))
+    }
+
+    /// Whether there is a log to read and room for what it holds.
+    pub(crate) fn has_room(&self, assignment: &Assignment) -> bool {
+        !matches!(self.reading, Reading::Nothing) && !self.is_full(assignment)
+    }
+
+    fn is_full(&self, assignment: &Assignment) -> bool {
+        self.batch.is_full(&assignment.lane.config.bounds())
+    }
+
+    /// Starts to read, or reads and folds what arrives within `patience`; an event when the log needs a decision.
+    pub(crate) fn read_on(&mut self, assignment: &Assignment, patience: Duration) -> Option<Event> {
+        if let Reading::Wanted { remember_from, count_from } = self.reading {
+            self.start(assignment, remember_from, count_from);
+            return None;
+        }
+        self.fold(assignment, patience)
+    }
+
+    fn start(&mut self, assignment: &Assignment, remember_from: i64, count_from: i64) {
+        let Assignment { lane, partition, .. } = assignment;
+        let horizon = lane.config.duplicate_horizon;
+        match Reader::start(&lane.fetcher, &lane.schemas, *partition, remember_from, count_from, horizon) {
+            Ok(reader) => self.reading = Reading::Running(Box::new(reader)),
+            Err(error) => {
+                tracing::warn!(partition, %error, "cannot read the log yet");
+                std::thread::sleep(START_AGAIN);
+            }
+        }
+    }
+
+    fn fold(&mut self, assignment: &Assignment, timeout: Duration) -> Option<Event> {
+        let Reading::Running(reader) = &mut self.reading else { return None };
+        let window_s = assignment.lane.config.window_s();
+        let (batch, interner, poison_run) = (&mut self.batch, &mut self.interner, &mut self.poison_run);
+        let result = reader.read(timeout, |record, verdict| {
+            match verdict {
+                Verdict::Event { facts, duplicate: false, .. } => batch.count(facts, window_s, interner),
+                Verdict::Event { .. } => batch.duplicates += 1,
+                Verdict::Poison(reason, detail) => {
+                    *poison_run += 1;
+                    batch.set_aside(Poison {
+                        offset: record.offset,
+                        appended_ms: record.appended_ms,
+                        reason,
+                        detail,
+                        key: record.key.map(<[u8]>::to_vec),
+                        value: record.value.to_vec(),
+                    });
+                    batch.took(record.offset, record.appended_ms);
+                    return;
+                }
+            }
+            *poison_run = 0;
+            batch.took(record.offset, record.appended_ms);
+        });
+        if self.began.is_none() && !self.batch.is_empty() {
+            self.began = Some(Instant::now());
+        }
+        if self.poison_run >= assignment.lane.config.poison_flood {
+            return Some(Event::PoisonFlood { from: self.batch.next - self.poison_run as i64 });
+        }
+        let error = result.err()?;
+        tracing::warn!(partition = assignment.partition, %error, "reading failed");
+        self.reading = Reading::Nothing;
+        Some(Event::LogLost)
+    }
+
+    /// Closes the batch and begins the next one where it ends.
+    pub(crate) fn seal(&mut self, assignment: &Assignment) -> Sealed {
+        let next = Batch::new(self.batch.next);
+        let batch = std::mem::replace(&mut self.batch, next);
+        self.began = None;
+        let range = Range { first: batch.first, next: batch.next };
+        let Assignment { source, partition, .. } = assignment;
+        let sealed = Sealed {
+            range,
+            block: rows::of_batch(assignment.owner(), &batch, &self.interner),
+            counted: batch.counted(),
+            duplicates: batch.duplicates,
+            rows: batch.cells.len() as u64 + 2,
+            appended_ms: batch.appended_ms,
+            letters: Arc::new(
+                batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
+            ),
+        };
+        if self.interner.bytes() > INTERNER_BYTES {
+            self.interner.clear();
+        }
+        sealed
+    }
+}
