@@ -12,6 +12,7 @@ use crate::{
     lane::Assignment,
     reader::{Reader, Verdict},
 };
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -112,7 +113,7 @@ fn store(assignment: &Assignment, rows: &mut CallRows) {
         return;
     }
     let (lane, written) = (&assignment.lane, rows.len() as u64);
-    let block = rows.take_block();
+    let block = Bytes::from(rows.take_block());
     let mut wait = Duration::from_millis(100);
     while !assignment.is_over() {
         let insert = lane.store.insert_calls(COLUMNS, block.clone());

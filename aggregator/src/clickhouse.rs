@@ -9,6 +9,7 @@ use crate::{
     recovery::Answer,
     rows::{COLUMNS, Owner, STRUCTURE},
 };
+use bytes::Bytes;
 use callmeter_schemas::config::ClickHouseConfig;
 use clickhouse::{Client, error::Error};
 use std::time::Duration;
@@ -51,20 +52,20 @@ impl Store {
 
     /// Inserts the block of a batch that begins at `first`.
     #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
-    pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Vec<u8>) -> Answer {
+    pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
         let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
         self.guarded(owner, &check, block).await
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
     /// removed must not be counted again from the start.
-    pub async fn genesis(&self, owner: Owner<'_>, block: Vec<u8>) -> Answer {
+    pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
         let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
             AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
         self.guarded(owner, check, block).await
     }
 
-    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Vec<u8>) -> Answer {
+    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Bytes) -> Answer {
         let sql = format!(
             "INSERT INTO deltas ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native"
         );
@@ -95,13 +96,13 @@ impl Store {
         }
     }
 
-    async fn send(&self, sql: &str, settings: &[(&str, String)], block: Vec<u8>) -> Result<(), Error> {
+    async fn send(&self, sql: &str, settings: &[(&str, String)], block: Bytes) -> Result<(), Error> {
         let client = settings
             .iter()
             .fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
         let bound = Some(self.insert_timeout + Duration::from_secs(5));
         let mut insert = client.insert_formatted_with(sql).with_timeouts(bound, bound);
-        insert.send(block.into()).await?;
+        insert.send(block).await?;
         insert.end().await
     }
 
@@ -127,7 +128,7 @@ impl Store {
     }
 
     /// Writes raw calls. Safe to repeat.
-    pub async fn insert_calls(&self, columns: &str, block: Vec<u8>) -> Result<(), Error> {
+    pub async fn insert_calls(&self, columns: &str, block: Bytes) -> Result<(), Error> {
         // A batch may hold any months: direct producers choose their own times.
         let settings =
             [("async_insert", "0".to_owned()), ("max_partitions_per_insert_block", "0".to_owned())];

@@ -12,6 +12,7 @@ use crate::{
     recovery::{Event, Range},
     rows,
 };
+use bytes::Bytes;
 use callmeter_schemas::DeadLetter;
 use std::{
     sync::Arc,
@@ -38,7 +39,7 @@ enum Reading {
 /// A batch on its way to ClickHouse.
 pub(crate) struct Sealed {
     pub(crate) range: Range,
-    pub(crate) block: Vec<u8>,
+    pub(crate) block: Bytes,
     pub(crate) letters: Arc<Vec<DeadLetter>>,
     pub(crate) counted: u64,
     pub(crate) duplicates: u64,
@@ -154,7 +155,7 @@ impl Filling {
         let Assignment { source, partition, .. } = assignment;
         let sealed = Sealed {
             range,
-            block: rows::of_batch(assignment.owner(), &batch, &self.interner),
+            block: rows::of_batch(assignment.owner(), &batch, &self.interner).into(),
             counted: batch.counted(),
             duplicates: batch.duplicates,
             rows: batch.cells.len() as u64 + 2,

@@ -189,7 +189,7 @@ impl Worker {
         let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
         self.later(async move {
             let owner = rows::Owner { src: &source, part };
-            let answer = lane.store.genesis(owner, rows::of_genesis(owner, offset)).await;
+            let answer = lane.store.genesis(owner, rows::of_genesis(owner, offset).into()).await;
             tracing::info!(source, partition = part, offset, ?answer, "first marker of a new log");
             Event::Answered(answer)
         });

@@ -8,14 +8,8 @@ use super::{
 };
 use crate::{admin, config::Config};
 use axum::{Router, extract::State, response::Html, routing::get};
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-use tokio::net::TcpListener;
-
-const REFRESH: Duration = Duration::from_secs(2);
+use std::fmt::Write;
+use tokio::{net::TcpListener, sync::watch::Receiver};
 
 /// A page that waits to be served.
 pub(crate) struct Board {
@@ -38,31 +32,21 @@ impl Board {
 
     /// Serves until dropped.
     pub(crate) async fn serve(self, watch: &Watch) {
-        let shown = Arc::new(Mutex::new(Look::default()));
-        let app = Router::new().route("/", get(page)).with_state(Arc::clone(&shown));
-        let served = async { axum::serve(self.listener, app).await };
-        let looked = async {
-            let (mut look, mut at) = (watch.look(None).await, Instant::now());
-            loop {
-                tokio::time::sleep(REFRESH).await;
-                look = watch.look(Some((&look, at.elapsed()))).await;
-                at = Instant::now();
-                look.clone_into(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
-            }
-        };
-        tokio::select! { _ = served => {}, () = looked => {} }
+        let app = Router::new().route("/", get(page)).with_state(watch.looks());
+        if let Err(error) = axum::serve(self.listener, app).await {
+            tracing::error!(%error, "board ended");
+        }
     }
 }
 
-async fn page(State(shown): State<Arc<Mutex<Look>>>) -> Html<String> {
-    let look = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Html(render(&look))
+async fn page(State(looks): State<Receiver<Look>>) -> Html<String> {
+    Html(render(&looks.borrow()))
 }
 
 fn render(look: &Look) -> String {
     let mut rows = String::new();
     for line in &look.rollups {
-        let share = 100.0 * line.errors as f64 / line.calls.max(1) as f64;
+        let share = line.error_percent();
         let class = if share >= 5.0 { "bad" } else { "" };
         // Writing to a String cannot fail.
         let _ = write!(

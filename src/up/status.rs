@@ -30,6 +30,8 @@ pub(crate) struct Watch {
     children: Vec<watch::Receiver<ChildStatus>>,
     webhooks: broadcast::Receiver<String>,
     greeting: String,
+    /// The latest look; the terminal and the board both show it.
+    looks: watch::Sender<Look>,
 }
 
 /// One look at everything.
@@ -68,6 +70,20 @@ pub(crate) struct Line {
     pub(crate) cost: String,
 }
 
+impl Totals {
+    /// Events committed per second since earlier totals.
+    fn rate_since(&self, before: &Self, since: Duration) -> f64 {
+        self.consumed.saturating_sub(before.consumed) as f64 / since.as_secs_f64().max(0.1)
+    }
+}
+
+impl Line {
+    /// Errors of a hundred calls.
+    pub(crate) fn error_percent(&self) -> f64 {
+        100.0 * self.errors as f64 / self.calls.max(1) as f64
+    }
+}
+
 const TOTALS: &str = "SELECT sum(l.consumed) AS consumed, sum(l.counted) AS counted, sum(l.duplicates) AS duplicates, \
     sum(l.dead_lettered) AS dead_lettered, \
     ifNull((SELECT count() FROM deltas WHERE kind = 'data'), 0) AS rows, \
@@ -96,20 +112,40 @@ impl Watch {
             children: engines.status().into_iter().chain(crew.status()).collect(),
             webhooks: inbox.lines(),
             greeting: render::greeting(run, &logs),
+            looks: watch::Sender::default(),
         }
     }
 
-    /// Shows until dropped.
+    /// The latest look, now and from now on.
+    pub(crate) fn looks(&self) -> watch::Receiver<Look> {
+        self.looks.subscribe()
+    }
+
+    /// Looks and shows until dropped.
     pub(crate) async fn show(&self) {
-        if std::io::stderr().is_terminal() {
-            self.show_in_place().await;
-        } else {
-            self.show_lines().await;
+        let shown = async {
+            if std::io::stderr().is_terminal() {
+                self.show_in_place().await;
+            } else {
+                self.show_lines().await;
+            }
+        };
+        tokio::join!(self.keep_looking(), shown);
+    }
+
+    /// The only place that asks ClickHouse, however many show the answer.
+    async fn keep_looking(&self) {
+        let (mut look, mut looked) = (self.look(None).await, Instant::now());
+        let mut tick = tokio::time::interval(REFRESH);
+        loop {
+            tick.tick().await;
+            look = self.look(Some((&look, looked.elapsed()))).await;
+            looked = Instant::now();
+            self.looks.send_replace(look.clone());
         }
     }
 
-    /// One look; the one before gives the rate.
-    pub(crate) async fn look(&self, before: Option<(&Look, Duration)>) -> Look {
+    async fn look(&self, before: Option<(&Look, Duration)>) -> Look {
         let restarts = self.children.iter().map(|child| child.borrow().restarts).sum();
         let asked = async {
             let totals: Totals = self.client.query(TOTALS).fetch_one().await?;
@@ -118,10 +154,7 @@ impl Watch {
         };
         match asked.await {
             Ok((totals, rollups)) => {
-                let rate = before.map_or(0.0, |(before, since)| {
-                    totals.consumed.saturating_sub(before.totals.consumed) as f64
-                        / since.as_secs_f64().max(0.1)
-                });
+                let rate = before.map_or(0.0, |(before, since)| totals.rate_since(&before.totals, since));
                 Look { totals, rate, rollups, restarts, problem: None }
             }
             Err(error) => Look {
@@ -136,15 +169,12 @@ impl Watch {
         eprintln!("{}", self.greeting);
         let screen = MultiProgress::new();
         let lines: Vec<ProgressBar> = (0..render::HEIGHT).map(|_| screen.add(plain_line())).collect();
-        let (mut webhooks, mut look, mut looked) =
-            (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
-        let mut tick = tokio::time::interval(REFRESH);
+        let (mut webhooks, mut looks) = (self.webhooks.resubscribe(), self.looks());
         loop {
             tokio::select! {
-                _ = tick.tick() => {
-                    look = self.look(Some((&look, looked.elapsed()))).await;
-                    looked = Instant::now();
-                    for (line, text) in lines.iter().zip(render::block(&look)) {
+                Ok(()) = looks.changed() => {
+                    let block = render::block(&looks.borrow_and_update());
+                    for (line, text) in lines.iter().zip(block) {
                         line.set_message(text);
                     }
                 }
@@ -156,15 +186,19 @@ impl Watch {
 
     async fn show_lines(&self) {
         eprintln!("{}", self.greeting);
-        let (mut webhooks, mut look, mut looked) =
-            (self.webhooks.resubscribe(), self.look(None).await, Instant::now());
+        let (mut webhooks, mut looks) = (self.webhooks.resubscribe(), self.looks());
+        // The sender lives in this watch; what was counted before this start is no rate.
+        let _ = looks.changed().await;
+        let (mut printed, mut printed_at) = (looks.borrow_and_update().totals.clone(), Instant::now());
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + PLAIN_EVERY, PLAIN_EVERY);
         let mut table_at = 1;
         for ticks in 1.. {
             tokio::select! {
                 _ = tick.tick() => {
-                    look = self.look(Some((&look, looked.elapsed()))).await;
-                    looked = Instant::now();
+                    let mut look = looks.borrow().clone();
+                    // A line stands for all the time since the line before.
+                    look.rate = look.totals.rate_since(&printed, printed_at.elapsed());
+                    (printed, printed_at) = (look.totals.clone(), Instant::now());
                     eprintln!("{}", render::summary(&look));
                     if ticks >= table_at && !look.rollups.is_empty() {
                         render::table(&look).iter().for_each(|line| eprintln!("{line}"));

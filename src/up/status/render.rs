@@ -72,13 +72,12 @@ pub(crate) fn table(look: &Look) -> Vec<String> {
 }
 
 fn row(line: &Line) -> String {
-    let share = 100.0 * line.errors as f64 / line.calls.max(1) as f64;
     format!(
         "{:<12} {:>9} {:>9} {:>7.1}% {:>9} {:>9} {:>12}",
         line.integration,
         line.customers,
         line.calls,
-        share,
+        line.error_percent(),
         milliseconds(line.p50_ms),
         milliseconds(line.p95_ms),
         money(&line.cost)
