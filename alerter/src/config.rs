@@ -5,12 +5,11 @@
 
 use crate::{
     address::Network,
-    files,
-    problem::Problem,
     routing::{Routing, Source, Webhook},
     rules::RuleSet,
     signing::SigningKey,
 };
+use callmeter_documents::{Problem, files};
 use callmeter_schemas::config::Secret;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};

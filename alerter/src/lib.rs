@@ -11,15 +11,11 @@
 //! promised: more than one alerter at a time on one database; two would both notify.
 
 pub mod config;
-mod files;
 pub mod metrics;
 
-pub mod duration;
-pub mod problem;
 mod rule_file;
 pub mod rules;
 pub mod vocabulary;
-pub mod yaml;
 
 pub mod alert;
 pub mod evaluate;
@@ -47,10 +43,10 @@ mod resolve;
 mod restore;
 mod rows;
 
+pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;
 pub use config::{AlerterConfig, check_routing, check_rules};
 pub use metrics::AlerterMetrics;
-pub use problem::Problem as RuleProblem;
 pub use resolve::TargetError;
 pub use rules::RuleSet;
 

@@ -3,9 +3,9 @@
 //! Promise: pure; files with secrets are only named here. Parts of the form that are not acted on
 //! yet are refused one by one, so that nobody waits for a page that was never going to be sent.
 
-use crate::{
+use crate::rules::Texts;
+use callmeter_documents::{
     problem::{Fields, Problem, Problems, closest, scalar},
-    rules::Texts,
     yaml::{self, Node, Value},
 };
 use callmeter_schemas::config::Secret;

@@ -4,10 +4,12 @@
 //! and never skipped: a rule that watches something else than its author meant is worse than none.
 
 use crate::{
-    problem::{Fields, Problems, closest, scalar},
     rules::{Choice, Classes, Filter, Rule, RuleGroup, Texts},
     template,
     vocabulary::{Dimension, Metric, Op, Quantity},
+};
+use callmeter_documents::{
+    problem::{Fields, Problems, closest, scalar},
     yaml::{self, Node, Value},
 };
 use callmeter_schemas::{Amount, ErrorClass};

@@ -4,10 +4,10 @@
 //! [`RuleSet`]. Promise: pure. Names of columns are enums, and no two rules can raise the same alert.
 
 use crate::{
-    problem::{Problem, Problems},
     rule_file,
     vocabulary::{Dimension, Metric, Op, Quantity},
 };
+use callmeter_documents::{Problem, Problems};
 use callmeter_schemas::ErrorClass;
 use std::{
     collections::{BTreeMap, HashMap},

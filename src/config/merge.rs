@@ -3,7 +3,7 @@
 //! What is known is read off the defaults: their keys are the settings, and their types say how a
 //! variable's text is read. Promise: an unknown name is a problem, never ignored.
 
-use callmeter_alerter::yaml::{self, Node};
+use callmeter_documents::yaml::{self, Node};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -111,7 +111,7 @@ impl Merged {
         if self.default_of(section, key).is_none() && !free {
             let known = self.defaults[section].as_object().into_iter().flat_map(Map::keys);
             let known: Vec<&str> = known.map(String::as_str).collect();
-            let hint = callmeter_alerter::problem::closest(key, &known);
+            let hint = callmeter_documents::closest(key, &known);
             let hint = hint.map(|hint| format!("; did you mean {hint}?")).unwrap_or_default();
             return self.problems.push(format!("{at}: {section}.{key} is not a setting{hint}"));
         }

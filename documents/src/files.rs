@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads every file that the paths name, or says what is wrong with all of them.
-pub(crate) fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, String)>, Vec<Problem>> {
+pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, String)>, Vec<Problem>> {
     let (mut names, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
         match expand(&path.as_ref().to_string_lossy()) {
@@ -31,7 +31,7 @@ pub(crate) fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, Strin
 }
 
 /// Reads one file.
-pub(crate) fn read(path: &str) -> Result<String, Problem> {
+pub fn read(path: &str) -> Result<String, Problem> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| unreadable(path, error.to_string()))?;
     let count = file.take(MAX_BYTES + 1).read_to_string(&mut text);

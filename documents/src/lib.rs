@@ -1,0 +1,15 @@
+//! Documents: the files that people write enter, values that know their line or problems leave.
+//!
+//! Rules, routing, vendor profiles and price books are read through here: [`files`] finds and reads them,
+//! [`yaml`] keeps the line of every key and value, [`shape`] holds a document against the JSON Schema of
+//! its type, [`problem`] collects every mistake of a file in one run. Promise: nothing here knows what
+//! a document means.
+
+pub mod duration;
+pub mod files;
+pub mod problem;
+pub mod shape;
+pub mod yaml;
+
+pub use problem::{Problem, Problems, closest};
+pub use shape::Shape;

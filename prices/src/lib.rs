@@ -1,0 +1,1 @@
+//! Prices: usage enters, exact money leaves.

@@ -1,0 +1,1 @@
+//! Vendors: one described call enters, what it meant leaves.
