@@ -105,12 +105,8 @@ impl Shape {
                         .collect(),
                 };
                 let kind = node_at(root, place).map_or("nothing", |node| node.value.kind());
-                problems.add(
-                    line,
-                    &field,
-                    format!("{} is expected here, not {kind}", article(&wanted)),
-                    None,
-                );
+                let wanted = wanted.join(" or ");
+                problems.add(line, &field, format!("{wanted} is expected here, not {kind}"), None);
             }
             _ => problems.add(line, &field, error.to_string(), None),
         }
