@@ -7,18 +7,49 @@ use apache_avro::from_avro_datum;
 use callmeter_aggregator::{
     dedup::{Identity, Memory},
     facts::Facts,
-    fold::Batch,
-    intern::Interner,
+    fold::{Batch, Desk},
     plan::Plan,
+    pricing::Pricing,
     rows::{Owner, of_batch},
+    waits::Waits,
 };
-use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, avro};
+use callmeter_prices::Book;
+use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, QuotaObservation, avro};
 use criterion::{BatchSize, Criterion, Throughput, criterion_main};
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 const EVENTS: usize = 20_000;
 
-fn payloads(keys: u64) -> Vec<Vec<u8>> {
+/// One line priced at once and one that depends on the month.
+const BOOK: &str = r#"
+currency: USD
+prices:
+- {line: calls, integration: hubspot, meter: attempt, model: flat, price: "0.0042", effective_from: 2020-01-01}
+- {line: bytes, integration: hubspot, meter: byte_in, model: package, package: 1000000, price: "0.01", effective_from: 2020-01-01}
+"#;
+
+/// What the events carry beside their plain facts.
+#[derive(Clone, Copy)]
+enum Load {
+    /// A cost that they tell themselves.
+    ToldCost,
+    /// Nothing: the price book prices them, by one line at once and by another as usage.
+    Priced,
+    /// As `Priced`, with two quotas on each answer and a wait on every refusal.
+    PricedWithQuotas,
+}
+
+fn quota(policy: &str, remaining: u64) -> QuotaObservation {
+    QuotaObservation {
+        policy: policy.into(),
+        scope: "app".into(),
+        limit: Some(250_000),
+        remaining: Some(remaining as i64),
+        reset_us: None,
+    }
+}
+
+fn payloads(keys: u64, load: Load) -> Vec<Vec<u8>> {
     let event = |number: u64| {
         let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys;
         CallEvent {
@@ -39,10 +70,16 @@ fn payloads(keys: u64) -> Vec<Vec<u8>> {
             latency_us: Some(20_000 + number.wrapping_mul(2_654_435_761) % 400_000),
             attempt: 1,
             bytes_in: Some(5_120),
-            cost: Some(Cost {
+            cost: matches!(load, Load::ToldCost).then(|| Cost {
                 amount: Amount::from_units(4_200_000_000).unwrap_or_default(),
                 currency: "USD".into(),
             }),
+            quota: match load {
+                Load::PricedWithQuotas => vec![quota("daily", number), quota("burst", number % 100)],
+                Load::ToldCost | Load::Priced => Vec::new(),
+            },
+            retry_at_us: (matches!(load, Load::PricedWithQuotas) && number.is_multiple_of(20))
+                .then_some(1_780_000_000_000_000),
             ..CallEvent::default()
         }
     };
@@ -63,7 +100,7 @@ fn stages() {
 }
 
 fn decode(criterion: &mut Criterion) {
-    let events = payloads(1_000);
+    let events = payloads(1_000, Load::ToldCost);
     let Ok(plan) = Plan::compile(avro::call_event_schema()) else { return };
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(20);
@@ -82,14 +119,19 @@ fn fold(criterion: &mut Criterion) {
     let Ok(plan) = Plan::compile(avro::call_event_schema()) else { return };
     let mut group = criterion.benchmark_group("decode, check, deduplicate, fold");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(20);
-    for keys in [100, 10_000] {
-        let events = payloads(keys);
-        group.bench_function(format!("{keys} keys"), |bench| {
+    let loads = [
+        (Load::ToldCost, ""),
+        (Load::Priced, ", priced by the book"),
+        (Load::PricedWithQuotas, ", priced, two quotas, waits"),
+    ];
+    for (keys, (load, name)) in [100, 10_000].into_iter().flat_map(|keys| loads.map(|load| (keys, load))) {
+        let events = payloads(keys, load);
+        group.bench_function(format!("{keys} keys{name}"), |bench| {
             bench.iter_batched(
-                || (Batch::new(0), Interner::default(), Memory::new(1_000_000)),
-                |mut state| {
-                    fold_all(&plan, &events, &mut state);
-                    state
+                Fold::new,
+                |mut fold| {
+                    fold.all(&plan, &events);
+                    fold
                 },
                 BatchSize::PerIteration,
             );
@@ -98,27 +140,50 @@ fn fold(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn fold_all(plan: &Plan, events: &[Vec<u8>], (batch, interner, memory): &mut (Batch, Interner, Memory)) {
-    for (offset, payload) in (0..).zip(events) {
-        let Ok(fields) = plan.read(payload) else { continue };
-        let Ok(facts) = Facts::check(&fields) else { continue };
-        if memory.is_duplicate(offset, Identity::of(facts.workspace, facts.id)) {
-            batch.duplicates += 1;
-        } else {
-            batch.count(&facts, 60, interner);
+/// What one partition's worker keeps.
+struct Fold {
+    batch: Batch,
+    desk: Desk,
+    memory: Memory,
+    waits: Waits,
+}
+
+impl Fold {
+    fn new() -> Self {
+        let book = Book::parse("bench", BOOK).unwrap_or_else(|_| Book::empty());
+        Self {
+            batch: Batch::new(0),
+            desk: Desk::new(60, Pricing::new(Arc::new(book))),
+            memory: Memory::new(1_000_000),
+            waits: Waits::new(1_000_000),
         }
-        batch.took(offset, 0);
+    }
+
+    fn all(&mut self, plan: &Plan, events: &[Vec<u8>]) {
+        for (offset, payload) in (0..).zip(events) {
+            let Ok(fields) = plan.read(payload) else { continue };
+            let Ok(facts) = Facts::check(&fields) else { continue };
+            let wait_ignored = self.waits.ignored(offset, &facts);
+            if self.memory.is_duplicate(offset, Identity::of(facts.workspace, facts.id)) {
+                self.batch.duplicates += 1;
+            } else {
+                self.batch.count(offset, &facts, wait_ignored, &mut self.desk);
+            }
+            self.batch.took(offset, 0);
+        }
     }
 }
 
 fn block(criterion: &mut Criterion) {
     let Ok(plan) = Plan::compile(avro::call_event_schema()) else { return };
-    let mut state = (Batch::new(0), Interner::default(), Memory::new(1_000_000));
-    fold_all(&plan, &payloads(10_000), &mut state);
+    let mut fold = Fold::new();
+    fold.all(&plan, &payloads(10_000, Load::ToldCost));
     let mut group = criterion.benchmark_group("block of one batch");
-    group.throughput(Throughput::Elements(state.0.cells.len() as u64)).sample_size(20);
+    group.throughput(Throughput::Elements(fold.batch.cells.len() as u64)).sample_size(20);
     let owner = Owner { src: "cluster:callmeter.calls.v1:topic", part: 0 };
-    group.bench_function("10000 keys, per row", |bench| bench.iter(|| of_batch(owner, &state.0, &state.1)));
+    group.bench_function("10000 keys, per row", |bench| {
+        bench.iter(|| of_batch(owner, &fold.batch, &fold.desk));
+    });
     group.finish();
 }
 

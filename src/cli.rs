@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Alert rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Price books: what calls cost
+    #[command(subcommand)]
+    Prices(crate::prices::args::PricesCommand),
     /// What this machine or configuration lacks, each with its cure
     Doctor(DoctorArgs),
 }

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod doctor;
 mod migrate;
+mod prices;
 mod roles;
 mod telemetry;
 mod up;

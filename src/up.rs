@@ -87,7 +87,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     migrate::migrate(&config.kafka, &config.clickhouse).await.context("topics and tables")?;
     let inbox = receiver::Inbox::open(folder).await?;
-    let start = crew::Crew::start(config, args.config.config.as_deref(), folder, &inbox);
+    let start = crew::Crew::start(config, args.config.config.as_deref(), folder, &inbox, !args.no_demo);
     let crew = tokio::select! { crew = start => crew?, () = stop.wait() => return Ok(()) };
     let board = board::open(config, folder).await?;
     let run = store::Run { board_url: board.url(), ..store::Run::of(config, folder, &crew) };

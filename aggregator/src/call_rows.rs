@@ -8,6 +8,7 @@ use crate::{
     fetch::Record,
     native::{self, Block},
     plan::{Block as Collection, Fields, Input, Malformed, Number, Text},
+    quotas,
     rows::Owner,
 };
 
@@ -15,7 +16,7 @@ use crate::{
 pub(crate) const COLUMNS: &str = "workspace, customer, integration, id, endpoint, tier, environment, host, method, path, \
     error, retry_of, run_id, data_type, operation, currency, trace_id, time, source, partition, offset, appended_at, \
     duplicate, status, error_class, latency_ms, queue_ms, attempt, items, records, bytes_in, bytes_out, cost, quota, \
-    headers, attributes, extra";
+    headers, attributes, extra, billable, retry_at, batch_size, retry_after_ignored";
 
 const TEXTS: [(&str, Text); 17] = [
     ("workspace", Text::Workspace),
@@ -74,6 +75,19 @@ pub(crate) struct CallRows {
     costs: Vec<Option<[u8; 16]>>,
     quotas: Vec<u8>,
     maps: [MapColumn; 3],
+    billable: Vec<Option<[u8; 1]>>,
+    retry_at: Vec<Option<[u8; 8]>>,
+    batch_sizes: Vec<Option<[u8; 4]>>,
+    waits_ignored: Vec<u8>,
+}
+
+/// What was found out about an event beside its facts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Whether its id occurred within the horizon.
+    pub(crate) duplicate: bool,
+    /// Whether it was made although its vendor had asked to wait.
+    pub(crate) wait_ignored: bool,
 }
 
 impl CallRows {
@@ -96,7 +110,7 @@ impl CallRows {
         record: Record<'_>,
         fields: &Fields<'_>,
         facts: &Facts<'_>,
-        duplicate: bool,
+        found: Found,
     ) {
         if self.source.is_empty() {
             self.source = owner.src.to_owned();
@@ -105,7 +119,7 @@ impl CallRows {
         self.offsets.push(record.offset);
         self.appended.push(record.appended_ms);
         self.times.push(facts.time_us);
-        self.duplicates.push(u8::from(duplicate));
+        self.duplicates.push(u8::from(found.duplicate));
         self.classes.push(facts.error_class.as_str());
         for ((_, text), column) in TEXTS.iter().zip(&mut self.texts) {
             native::text(fields.text(*text).unwrap_or("").as_bytes(), column);
@@ -123,12 +137,16 @@ impl CallRows {
         for ((_, collection), column) in MAPS.iter().zip(&mut self.maps) {
             column.push(fields.block(*collection));
         }
+        self.billable.push(facts.billable.map(|billable| [u8::from(billable)]));
+        self.retry_at.push(facts.retry_at_us.map(i64::to_le_bytes));
+        self.batch_sizes.push((facts.batch_size > 0).then(|| facts.batch_size.to_le_bytes()));
+        self.waits_ignored.push(u8::from(found.wait_ignored));
     }
 
     /// The block of all rows; begins anew.
     pub(crate) fn take_block(&mut self) -> Vec<u8> {
         let rows = std::mem::take(self);
-        let mut block = Block::new(37, rows.len());
+        let mut block = Block::new(41, rows.len());
         for (name, column) in TEXTS.iter().map(|(name, _)| name).zip(&rows.texts) {
             block.raw(name, "String", column);
         }
@@ -158,6 +176,10 @@ impl CallRows {
                 out.extend_from_slice(&column.values);
             });
         }
+        block.nullable("billable", "UInt8", &rows.billable);
+        block.nullable("retry_at", "DateTime64(6, 'UTC')", &rows.retry_at);
+        block.nullable("batch_size", "UInt32", &rows.batch_sizes);
+        block.raw("retry_after_ignored", "UInt8", &rows.waits_ignored);
         block.finish()
     }
 }
@@ -196,26 +218,12 @@ fn entries(avro: &[u8], mut each: impl FnMut(&str, &str)) -> Result<(), Malforme
 fn quota_json(avro: &[u8]) -> String {
     let mut observations = Vec::new();
     // As above: the bytes were walked before.
-    let _ = quotas(avro, &mut observations);
+    let _ = quotas::each(avro, |policy, scope, [limit, remaining, reset_us]| {
+        observations.push(serde_json::json!({
+            "policy": policy, "scope": scope, "limit": limit, "remaining": remaining, "reset_us": reset_us,
+        }));
+    });
     if observations.is_empty() { String::new() } else { serde_json::Value::Array(observations).to_string() }
-}
-
-fn quotas(avro: &[u8], out: &mut Vec<serde_json::Value>) -> Result<(), Malformed> {
-    if avro.is_empty() {
-        return Ok(());
-    }
-    let mut input = Input(avro);
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            let (policy, scope) = (input.text()?, input.text()?);
-            let mut number = || if input.long()? == 0 { Ok(None) } else { input.long().map(Some) };
-            let (limit, remaining, reset_us) = (number()?, number()?, number()?);
-            out.push(serde_json::json!({
-                "policy": policy, "scope": scope, "limit": limit, "remaining": remaining, "reset_us": reset_us,
-            }));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

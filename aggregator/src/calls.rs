@@ -7,7 +7,7 @@
 //! soon as it is counted.
 
 use crate::{
-    call_rows::{COLUMNS, CallRows},
+    call_rows::{COLUMNS, CallRows, Found},
     clickhouse::brief,
     lane::Assignment,
     reader::{Reader, Verdict},
@@ -77,8 +77,8 @@ fn follow(assignment: &Assignment, mut reader: Reader) {
     let (mut saved, mut saved_at) = (0, Instant::now());
     while !assignment.is_over() {
         let read = reader.read(TICK, |record, verdict| {
-            if let Verdict::Event { fields, facts, duplicate } = verdict {
-                rows.push(assignment.owner(), record, fields, facts, duplicate);
+            if let Verdict::Event { fields, facts, duplicate, wait_ignored } = verdict {
+                rows.push(assignment.owner(), record, fields, facts, Found { duplicate, wait_ignored });
             }
             next = record.offset + 1;
             began.get_or_insert_with(Instant::now);

@@ -10,7 +10,8 @@ use crate::{
     rows::{COLUMNS, Owner, STRUCTURE},
 };
 use bytes::Bytes;
-use callmeter_schemas::config::ClickHouseConfig;
+use callmeter_prices::{Book, MeteredEntry, Pool};
+use callmeter_schemas::{Amount, config::ClickHouseConfig};
 use clickhouse::{Client, error::Error};
 use std::time::Duration;
 
@@ -144,6 +145,21 @@ impl Store {
         tokio::time::timeout(QUESTION_TIMEOUT, position.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
 
+    /// Publishes the prices of a book that depend on the month's use, for the view that prices usage. Safe to repeat.
+    pub async fn publish_prices(&self, book: &Book) -> Result<(), Error> {
+        let rows: String = book.metered().map(|entry| price_line(book, entry).to_string() + "\n").collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let settings = [("async_insert", "0".to_owned())];
+        self.send(
+            "INSERT INTO price_lines (* EXCEPT published_at) FORMAT JSONEachRow",
+            &settings,
+            rows.into(),
+        )
+        .await
+    }
+
     /// Publishes how far each partition has been counted, for the alerter and for people.
     pub async fn publish(&self, source: &str, progress: &[Progress]) -> Result<(), Error> {
         let rows: Vec<String> = progress
@@ -161,6 +177,27 @@ impl Store {
         let query = self.client.query(&sql).param("source", source);
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
+}
+
+/// One row of `price_lines`.
+fn price_line(book: &Book, entry: &MeteredEntry) -> serde_json::Value {
+    let price = |units| Amount::from_units(units).unwrap_or_default().to_string();
+    serde_json::json!({
+        "book": book.id(),
+        "line": entry.line,
+        "integration": entry.integration,
+        "effective_from": entry.effective_from_us / 1_000_000,
+        "pool": match entry.pool {
+            Pool::Workspace => "workspace",
+            Pool::Customer => "customer",
+        },
+        "currency": entry.currency,
+        "form": entry.kind.as_str(),
+        "free": entry.free,
+        "up_to": entry.tiers.iter().map(|tier| tier.up_to).collect::<Vec<_>>(),
+        "price": entry.tiers.iter().map(|tier| price(tier.price_units)).collect::<Vec<_>>(),
+        "package": entry.package,
+    })
 }
 
 /// The meaning of an error: the codes are ClickHouse's.

@@ -35,6 +35,8 @@ pub struct AggregatorConfig {
     pub poison_flood: u64,
     /// Whether every attempt is also written to the table behind the view `calls`.
     pub calls: bool,
+    /// Price book; without one only costs that events tell themselves are counted.
+    pub prices: Option<String>,
 }
 
 impl Default for AggregatorConfig {
@@ -52,6 +54,7 @@ impl Default for AggregatorConfig {
             insert_timeout: SignedDuration::from_secs(30),
             poison_flood: 10_000,
             calls: true,
+            prices: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! write to Kafka themselves. Promise: facts that leave can be summed without overflow, and the
 //! verdict depends on the record alone.
 
-use crate::plan::{Fields, Number, Text};
+use crate::plan::{Block, Fields, Number, Text};
 use callmeter_schemas::{Amount, ErrorClass, histogram::MAX_LATENCY_US, limits};
 
 /// What one attempt adds to the rollups.
@@ -21,15 +21,27 @@ pub struct Facts<'a> {
     pub environment: &'a str,
     /// Empty without a cost.
     pub currency: &'a str,
-    pub cost: Amount,
+    /// What the event itself says it cost.
+    pub cost: Option<Amount>,
     pub error_class: ErrorClass,
     pub latency_us: Option<u64>,
     pub queue_us: u64,
-    pub retried: bool,
+    pub status: Option<u16>,
+    /// 1 is the first try.
+    pub attempt: u32,
     pub items: u64,
     pub records: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    pub billable: Option<bool>,
+    /// Microseconds since 1970 UTC.
+    pub retry_at_us: Option<i64>,
+    /// 0 when the vendor has no endpoint that takes many such calls as one.
+    pub batch_size: u32,
+    /// Avro bytes of the quota observations.
+    pub quota: &'a [u8],
+    /// Avro bytes of the attributes.
+    pub attributes: &'a [u8],
 }
 
 /// Why fields are no countable event.
@@ -75,12 +87,28 @@ impl<'a> Facts<'a> {
             ),
             latency_us: bounded(fields, Number::LatencyUs, "latency_us", MAX_LATENCY_US + 1)?,
             queue_us: bounded(fields, Number::QueueUs, "queue_us", MAX_LATENCY_US + 1)?.unwrap_or(0),
-            retried: attempt(fields)? > 1,
+            status,
+            attempt: attempt(fields)?,
             items: bounded(fields, Number::Items, "items", limits::COUNT_BOUND)?.unwrap_or(0),
             records: bounded(fields, Number::Records, "records", limits::COUNT_BOUND)?.unwrap_or(0),
             bytes_in: bounded(fields, Number::BytesIn, "bytes_in", limits::COUNT_BOUND)?.unwrap_or(0),
             bytes_out: bounded(fields, Number::BytesOut, "bytes_out", limits::COUNT_BOUND)?.unwrap_or(0),
+            billable: fields.number(Number::Billable).map(|billable| billable != 0),
+            retry_at_us: fields.number(Number::RetryAt).map(|at| moment(at, "retry_at")).transpose()?,
+            batch_size: batch_size(fields)?,
+            quota: fields.block(Block::Quota),
+            attributes: fields.block(Block::Attributes),
         })
+    }
+
+    /// Whether this is an attempt after the first.
+    pub fn is_retry(&self) -> bool {
+        self.attempt > 1
+    }
+
+    /// When the answer had come, µs since 1970 UTC.
+    pub fn answered_us(&self) -> i64 {
+        self.time_us + self.latency_us.unwrap_or(0) as i64
     }
 
     /// Start of the event's window, seconds since 1970 UTC; `window_s` divides the time axis from 1970 on.
@@ -113,16 +141,24 @@ fn required<'a>(
 }
 
 fn time(fields: &Fields<'_>) -> Result<i64, Invalid> {
-    fields
-        .number(Number::Time)
-        .filter(|time| (limits::TIME_MIN_US..limits::TIME_END_US).contains(time))
-        .ok_or(Invalid::OutOfBounds("time"))
+    moment(fields.number(Number::Time).unwrap_or(0), "time")
 }
 
-fn attempt(fields: &Fields<'_>) -> Result<i64, Invalid> {
-    let attempt = fields.number(Number::Attempt).unwrap_or(1);
-    let known = (1..=i64::from(limits::ATTEMPT_MAX)).contains(&attempt);
-    known.then_some(attempt).ok_or(Invalid::OutOfBounds("attempt"))
+fn moment(at: i64, name: &'static str) -> Result<i64, Invalid> {
+    let known = (limits::TIME_MIN_US..limits::TIME_END_US).contains(&at);
+    known.then_some(at).ok_or(Invalid::OutOfBounds(name))
+}
+
+fn attempt(fields: &Fields<'_>) -> Result<u32, Invalid> {
+    let attempt = u32::try_from(fields.number(Number::Attempt).unwrap_or(1));
+    let attempt = attempt.ok().filter(|attempt| (1..=limits::ATTEMPT_MAX).contains(attempt));
+    attempt.ok_or(Invalid::OutOfBounds("attempt"))
+}
+
+fn batch_size(fields: &Fields<'_>) -> Result<u32, Invalid> {
+    let size = u32::try_from(fields.number(Number::BatchSize).unwrap_or(0));
+    let size = size.ok().filter(|size| *size <= limits::BATCH_SIZE_MAX);
+    size.ok_or(Invalid::OutOfBounds("batch_size"))
 }
 
 fn bounded(
@@ -140,12 +176,12 @@ fn bounded(
     }
 }
 
-fn cost<'a>(fields: &Fields<'a>) -> Result<(Amount, &'a str), Invalid> {
-    let Some(units) = fields.amount else { return Ok((Amount::ZERO, "")) };
+fn cost<'a>(fields: &Fields<'a>) -> Result<(Option<Amount>, &'a str), Invalid> {
+    let Some(units) = fields.amount else { return Ok((None, "")) };
     let amount = Amount::from_units(units).ok_or(Invalid::OutOfBounds("cost.amount"))?;
     match fields.text(Text::Currency) {
         Some(code) if code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()) => {
-            Ok((amount, code))
+            Ok((Some(amount), code))
         }
         _ => Err(Invalid::Currency),
     }

@@ -5,9 +5,9 @@
 
 use crate::{
     dead_letters::letter,
-    fold::{Batch, Poison},
-    intern::Interner,
+    fold::{Batch, Desk, Poison},
     lane::Assignment,
+    pricing::Pricing,
     reader::{Reader, Verdict},
     recovery::{Event, Range},
     rows,
@@ -22,7 +22,7 @@ use std::{
 /// Pause before a read that could not start is tried again.
 const START_AGAIN: Duration = Duration::from_millis(500);
 /// Bytes of series after which they are forgotten between two batches.
-const INTERNER_BYTES: usize = 64 << 20;
+const DESK_BYTES: usize = 64 << 20;
 
 #[derive(Default)]
 enum Reading {
@@ -48,22 +48,32 @@ pub(crate) struct Sealed {
 }
 
 /// The batch that takes records, and where they come from.
-#[derive(Default)]
 pub(crate) struct Filling {
     reading: Reading,
     batch: Batch,
     /// When the batch took its first record; decides only when it is stored, never what.
     began: Option<Instant>,
-    interner: Interner,
+    desk: Desk,
     /// Poison in a row.
     poison_run: u64,
 }
 
 impl Filling {
+    /// Reads nothing until it is told to begin.
+    pub(crate) fn new(assignment: &Assignment) -> Self {
+        Self {
+            reading: Reading::Nothing,
+            batch: Batch::default(),
+            began: None,
+            desk: desk(assignment),
+            poison_run: 0,
+        }
+    }
+
     /// Forgets everything and reads from here on.
-    pub(crate) fn begin(&mut self, remember_from: i64, count_from: i64) {
+    pub(crate) fn begin(&mut self, assignment: &Assignment, remember_from: i64, count_from: i64) {
         // The old fetch must have ended before a new one of this partition starts.
-        *self = Self::default();
+        *self = Self::new(assignment);
         self.batch = Batch::new(count_from);
         self.reading = Reading::Wanted { remember_from, count_from };
     }
@@ -111,11 +121,12 @@ impl Filling {
 
     fn fold(&mut self, assignment: &Assignment, timeout: Duration) -> Option<Event> {
         let Reading::Running(reader) = &mut self.reading else { return None };
-        let window_s = assignment.lane.config.window_s();
-        let (batch, interner, poison_run) = (&mut self.batch, &mut self.interner, &mut self.poison_run);
+        let (batch, desk, poison_run) = (&mut self.batch, &mut self.desk, &mut self.poison_run);
         let result = reader.read(timeout, |record, verdict| {
             match verdict {
-                Verdict::Event { facts, duplicate: false, .. } => batch.count(facts, window_s, interner),
+                Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
+                    batch.count(record.offset, facts, wait_ignored, desk);
+                }
                 Verdict::Event { .. } => batch.duplicates += 1,
                 Verdict::Poison(reason, detail) => {
                     *poison_run += 1;
@@ -155,18 +166,26 @@ impl Filling {
         let Assignment { source, partition, .. } = assignment;
         let sealed = Sealed {
             range,
-            block: rows::of_batch(assignment.owner(), &batch, &self.interner).into(),
+            block: rows::of_batch(assignment.owner(), &batch, &self.desk).into(),
             counted: batch.counted(),
             duplicates: batch.duplicates,
-            rows: batch.cells.len() as u64 + 2,
+            rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
             letters: Arc::new(
                 batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
             ),
         };
-        if self.interner.bytes() > INTERNER_BYTES {
-            self.interner.clear();
+        // Between two batches: a batch is priced by one book, the one that its ledger row names.
+        if self.desk.pricing.book().id() != assignment.lane.books.current().id() {
+            self.desk = desk(assignment);
+        } else if self.desk.bytes() > DESK_BYTES {
+            self.desk.forget();
         }
         sealed
     }
+}
+
+fn desk(assignment: &Assignment) -> Desk {
+    let lane = &assignment.lane;
+    Desk::new(lane.config.window_s(), Pricing::new(lane.books.current()))
 }

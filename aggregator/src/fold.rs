@@ -4,7 +4,12 @@
 //! hash order; every number is an integer or an exact decimal, so that sums over batches are the
 //! sum over the log. A batch is bounded by its keys; its owner seals it when [`Batch::is_full`].
 
-use crate::{facts::Facts, intern::Interner};
+use crate::{
+    facts::Facts,
+    pricing::{Pricing, SeriesNames},
+    quotas::{QuotaNames, Quotas},
+};
+use callmeter_prices::Charge;
 use callmeter_schemas::{ErrorClass, PoisonReason, histogram::bucket_of};
 use hashbrown::HashTable;
 
@@ -23,36 +28,98 @@ pub struct Cell {
     pub bytes_out: u64,
     pub items: u64,
     pub records: u64,
+    pub billable_calls: u64,
     /// Units of 10^-12.
     pub cost: i128,
+    /// What few keys have.
+    pub rare: Option<Box<Rare>>,
     /// Calls by class, without `ok`, sorted by class.
     pub errors: Vec<(u8, u32)>,
     /// Calls by latency bucket, sorted by bucket.
     pub latency: Vec<(u16, u32)>,
 }
 
+/// What one batch adds to the few keys that have any of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the rollup column of its name")]
+pub struct Rare {
+    pub unpriced: u64,
+    /// Units of 10^-12.
+    pub cost_failed: i128,
+    /// Units of 10^-12.
+    pub cost_retried: i128,
+    pub batchable_calls: u64,
+    pub batch_size: u32,
+    pub retry_after_asked: u64,
+    pub retry_after_ignored: u64,
+    /// Units by line of the price book, sorted by line.
+    pub usage: Vec<(u32, u64)>,
+    /// The part of it on attempts whose class is not `ok`.
+    pub usage_failed: Vec<(u32, u64)>,
+    /// The part of it on successful attempts after the first.
+    pub usage_retried: Vec<(u32, u64)>,
+}
+
 impl Cell {
-    fn add(&mut self, facts: &Facts<'_>) {
+    fn add(&mut self, facts: &Facts<'_>, charge: &Charge, wait_ignored: bool) {
         self.calls += 1;
-        self.attempts_retried += u64::from(facts.retried);
+        self.billable_calls += u64::from(charge.billable);
+        self.attempts_retried += u64::from(facts.is_retry());
         self.queue_us_sum += facts.queue_us;
         self.bytes_in += facts.bytes_in;
         self.bytes_out += facts.bytes_out;
         self.items += facts.items;
         self.records += facts.records;
-        self.cost += facts.cost.units();
-        if facts.error_class != ErrorClass::Ok {
+        self.cost += charge.cost_units;
+        let failed = facts.error_class != ErrorClass::Ok;
+        if failed {
             count(&mut self.errors, facts.error_class as u8);
         }
         if let Some(latency_us) = facts.latency_us {
             self.latency_us_sum += latency_us;
             count(&mut self.latency, bucket_of(latency_us));
         }
+        let wasted = charge.cost_units != 0 && (failed || facts.is_retry());
+        let told = facts.batch_size > 0 || facts.retry_at_us.is_some();
+        if wasted || told || wait_ignored || charge.unpriced || !charge.usage.is_empty() {
+            self.rare.get_or_insert_default().add(facts, charge, wait_ignored);
+        }
     }
 
     /// Calls whose class is not `ok`.
     pub fn errors(&self) -> u64 {
         self.errors.iter().map(|(_, calls)| u64::from(*calls)).sum()
+    }
+}
+
+impl Rare {
+    fn add(&mut self, facts: &Facts<'_>, charge: &Charge, wait_ignored: bool) {
+        self.unpriced += u64::from(charge.unpriced);
+        self.retry_after_asked += u64::from(facts.retry_at_us.is_some());
+        self.retry_after_ignored += u64::from(wait_ignored);
+        self.batchable_calls += u64::from(facts.batch_size > 0);
+        self.batch_size = self.batch_size.max(facts.batch_size);
+        let failed = facts.error_class != ErrorClass::Ok;
+        for (line, quantity) in &charge.usage {
+            add_usage(&mut self.usage, *line, *quantity);
+            if failed {
+                add_usage(&mut self.usage_failed, *line, *quantity);
+            } else if facts.is_retry() {
+                add_usage(&mut self.usage_retried, *line, *quantity);
+            }
+        }
+        match (failed, facts.is_retry()) {
+            (true, _) => self.cost_failed += charge.cost_units,
+            (false, true) => self.cost_retried += charge.cost_units,
+            (false, false) => {}
+        }
+    }
+}
+
+fn add_usage(usage: &mut Vec<(u32, u64)>, line: u32, quantity: u64) {
+    match usage.binary_search_by_key(&line, |(known, _)| *known) {
+        Ok(at) => usage[at].1 += quantity,
+        Err(at) => usage.insert(at, (line, quantity)),
     }
 }
 
@@ -73,6 +140,39 @@ pub struct Poison {
     pub detail: String,
     pub key: Option<Vec<u8>>,
     pub value: Vec<u8>,
+}
+
+/// What the fold keeps from batch to batch: numbers of series, and prices. It decides nothing: the same
+/// facts make the same batch whether it is new or old.
+#[derive(Debug)]
+pub struct Desk {
+    /// Length of a window, seconds.
+    pub window_s: u32,
+    /// Series of the rollups.
+    pub names: SeriesNames,
+    /// Series of the quotas.
+    pub quota_names: QuotaNames,
+    /// Prices.
+    pub pricing: Pricing,
+}
+
+impl Desk {
+    /// A desk that knows no series yet.
+    pub fn new(window_s: u32, pricing: Pricing) -> Self {
+        Self { window_s, names: SeriesNames::default(), quota_names: QuotaNames::default(), pricing }
+    }
+
+    /// Bytes held by the series, near enough for a bound.
+    pub fn bytes(&self) -> usize {
+        self.names.bytes() + self.quota_names.bytes()
+    }
+
+    /// Forgets every series; only between two batches.
+    pub fn forget(&mut self) {
+        self.names.clear();
+        self.quota_names.clear();
+        self.pricing.forget();
+    }
 }
 
 /// When a batch is full. Far below the 1,048,449 rows at which ClickHouse would split an insert.
@@ -99,6 +199,8 @@ pub struct Batch {
     pub duplicates: u64,
     /// Sums by key and window, in order of first appearance.
     pub cells: Vec<Cell>,
+    /// What answers said of quotas.
+    pub quotas: Quotas,
     /// Records for the dead-letter topic.
     pub poison: Vec<Poison>,
     /// The broker's append time of the last record, ms since 1970 UTC.
@@ -113,9 +215,11 @@ impl Batch {
         Self { first, next: first, ..Self::default() }
     }
 
-    /// Counts one event.
-    pub fn count(&mut self, facts: &Facts<'_>, window_s: u32, interner: &mut Interner) {
-        let (series, window_start) = (interner.number(facts), facts.window_start(window_s));
+    /// Counts the event at an offset; `wait_ignored` says that it was made although its vendor had asked to wait.
+    pub fn count(&mut self, offset: i64, facts: &Facts<'_>, wait_ignored: bool, desk: &mut Desk) {
+        let window_start = facts.window_start(desk.window_s);
+        self.quotas.add(offset, facts, window_start, &mut desk.quota_names);
+        let (series, charge) = desk.pricing.charge(facts, &mut desk.names);
         let hash = cell_hash(series, window_start);
         let cells = &mut self.cells;
         let found = self.table.find(hash, |at| {
@@ -134,7 +238,7 @@ impl Batch {
                 at
             }
         };
-        cells[at as usize].add(facts);
+        cells[at as usize].add(facts, charge, wait_ignored);
     }
 
     /// Sets one record aside.
@@ -157,7 +261,7 @@ impl Batch {
 
     /// Whether the batch must be stored before it takes more.
     pub fn is_full(&self, bounds: &Bounds) -> bool {
-        self.cells.len() >= bounds.cells
+        self.cells.len() + self.quotas.cells.len() >= bounds.cells
             || self.consumed >= bounds.records
             || self.poison_bytes >= bounds.poison_bytes
     }
@@ -168,7 +272,8 @@ impl Batch {
     }
 }
 
-fn cell_hash(series: u32, window_start: u32) -> u64 {
+/// Hash of a key of a batch.
+pub(crate) fn cell_hash(series: u32, window_start: u32) -> u64 {
     // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
     let mixed = (u64::from(window_start) << 32 | u64::from(series)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32

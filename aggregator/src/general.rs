@@ -76,6 +76,9 @@ fn event(members: &mut Members, unit: i128) -> Result<CallEvent, String> {
         headers: entries("headers", members.take("headers"))?,
         attributes: entries("attributes", members.take("attributes"))?,
         extra: entries("extra", members.take("extra"))?,
+        billable: members.flag("billable")?,
+        retry_at_us: members.time("retry_at")?,
+        batch_size: members.count("batch_size")?,
     })
 }
 
@@ -115,6 +118,14 @@ impl Members {
     fn count<T: TryFrom<i64>>(&mut self, name: &str) -> Result<Option<T>, String> {
         let number = self.number(name)?.map(T::try_from).transpose();
         number.map_err(|_| format!("{name} is out of bounds"))
+    }
+
+    fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
+        match self.take(name) {
+            Value::Null => Ok(None),
+            Value::Boolean(flag) => Ok(Some(flag)),
+            _ => Err(format!("{name} is not a boolean")),
+        }
     }
 
     /// Microseconds; a plain integer is taken to be in them.

@@ -4,43 +4,31 @@
 //! series never share one. Memory is bounded by its owner, who clears it when [`Interner::bytes`]
 //! passes a bound, between two batches.
 
-use crate::{dedup::hash64, facts::Facts};
+use crate::dedup::hash64;
 use hashbrown::HashTable;
 
-/// Dimensions of a series, in the order of the rollup's key.
-pub const DIMENSIONS: usize = 7;
-
 #[derive(Debug)]
-struct Series {
+struct Series<const N: usize> {
     hash: u64,
     /// Where its texts begin in the arena, and where each of them ends.
     start: usize,
-    ends: [u16; DIMENSIONS],
+    ends: [u16; N],
 }
 
-/// The series of one partition.
+/// The series of one partition, of N dimensions each.
 #[derive(Debug, Default)]
-pub struct Interner {
+pub struct Interner<const N: usize> {
     arena: Vec<u8>,
-    series: Vec<Series>,
+    series: Vec<Series<N>>,
     table: HashTable<u32>,
     scratch: Vec<u8>,
 }
 
-impl Interner {
-    /// The number of the series that an event belongs to.
-    pub fn number(&mut self, facts: &Facts<'_>) -> u32 {
-        let texts = [
-            facts.workspace,
-            facts.customer,
-            facts.integration,
-            facts.endpoint,
-            facts.tier,
-            facts.environment,
-            facts.currency,
-        ];
+impl<const N: usize> Interner<N> {
+    /// The number of the series that has these texts, each of at most 8,191 bytes.
+    pub fn number(&mut self, texts: [&str; N]) -> u32 {
         self.scratch.clear();
-        let mut ends = [0; DIMENSIONS];
+        let mut ends = [0; N];
         for (text, end) in texts.iter().zip(&mut ends) {
             self.scratch.extend_from_slice(text.as_bytes());
             *end = self.scratch.len() as u16;
@@ -64,7 +52,7 @@ impl Interner {
         number
     }
 
-    /// One dimension of a series; 0 is the workspace, 6 the currency.
+    /// One dimension of a series.
     pub fn text(&self, number: u32, dimension: usize) -> &[u8] {
         let series = &self.series[number as usize];
         let begin = if dimension == 0 { 0 } else { series.ends[dimension - 1] as usize };
@@ -73,7 +61,7 @@ impl Interner {
 
     /// Bytes held, near enough for a bound.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.series.len() * (size_of::<Series>() + 6)
+        self.arena.len() + self.series.len() * (size_of::<Series<N>>() + 6)
     }
 
     /// Forgets every series; numbers given out before mean nothing afterwards.

@@ -3,7 +3,7 @@
 //! Promise: nothing here changes while the process runs; workers share it without locks.
 
 use crate::{
-    clickhouse::Store, config::AggregatorConfig, dead_letters::DeadLetters, fetch::Fetcher,
+    books::Books, clickhouse::Store, config::AggregatorConfig, dead_letters::DeadLetters, fetch::Fetcher,
     metrics::AggregatorMetrics, progress::Board, rows::Owner, schema::Schemas,
 };
 use std::{
@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     pub fetcher: Arc<Fetcher>,
     /// Known schemas.
     pub schemas: Arc<Schemas>,
+    /// Prices in force.
+    pub books: Arc<Books>,
     /// Tables.
     pub store: Store,
     /// Writer of dead letters.

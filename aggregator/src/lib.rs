@@ -2,7 +2,8 @@
 //!
 //! The path of a record: [`group`] says that its partition is ours, [`fetch`] takes it from the log,
 //! [`schema`] finds how to read it and [`plan`] reads it, [`facts`] checks it, [`dedup`] knows whether it
-//! came before, [`fold`] adds it to its key's window, [`rows`] makes the one block that stores the batch with
+//! came before and [`waits`] whether its vendor had asked to wait, [`pricing`] charges it, [`fold`] adds it to its
+//! key's window and [`quotas`] keeps what it said of them, [`rows`] makes the one block that stores the batch with
 //! its marker, [`clickhouse`] inserts that block, and [`recovery`] decides what every answer means. [`pipeline`]
 //! tells it in one place. Beside it, `calls` writes every attempt on a lane of its own.
 //!
@@ -19,10 +20,14 @@ pub mod fold;
 pub mod intern;
 pub mod native;
 pub mod plan;
+pub mod pricing;
+pub mod quotas;
 pub mod recovery;
 pub mod rows;
 pub mod schema;
+pub mod waits;
 
+mod books;
 mod call_rows;
 mod calls;
 pub mod clickhouse;

@@ -56,6 +56,8 @@ pub struct AggregatorMetrics {
     pub calls_rows: Counter,
     pub calls_failures: Counter,
     pub calls_skipped: Counter,
+    pub price_book_failures: Counter,
+    pub price_book_stale: Gauge,
 }
 
 impl AggregatorMetrics {
@@ -73,6 +75,8 @@ impl AggregatorMetrics {
             calls_rows: Counter::default(),
             calls_failures: Counter::default(),
             calls_skipped: Counter::default(),
+            price_book_failures: Counter::default(),
+            price_book_stale: Gauge::default(),
         };
         // Each outcome is there from the start, so that a rate over the first one is no gap.
         for outcome in [Outcome::counted, Outcome::duplicate, Outcome::dead_lettered] {
@@ -104,6 +108,16 @@ impl AggregatorMetrics {
             "calls_skipped",
             "Records lost to the view calls because retention deleted them first",
             metrics.calls_skipped.clone(),
+        );
+        registry.register(
+            "price_book_failures",
+            "Changes of the price book that were refused",
+            metrics.price_book_failures.clone(),
+        );
+        registry.register(
+            "price_book_stale",
+            "1 while the file of the price book has mistakes and an older book is in force",
+            metrics.price_book_stale.clone(),
         );
         metrics
     }

@@ -73,6 +73,16 @@ impl Block {
         values.for_each(|value| text(value, &mut self.bytes));
     }
 
+    /// A column of tuples of `Int64`.
+    pub fn tuple<const N: usize>(&mut self, name: &str, kind: &str, values: &[[i64; N]]) {
+        self.header(name, kind);
+        debug_assert_eq!(values.len(), self.rows, "{name}");
+        // A tuple is its members' columns, one after the other.
+        for member in 0..N {
+            values.iter().for_each(|value| self.bytes.extend_from_slice(&value[member].to_le_bytes()));
+        }
+    }
+
     /// A column of maps, its keys and values given flat and in order.
     pub fn map(
         &mut self,

@@ -7,6 +7,7 @@
 //! marker by whoever comes next.
 
 use crate::{
+    books::Books,
     calls,
     clickhouse::{Store, brief},
     config::{AggregatorConfig, std_duration},
@@ -20,6 +21,7 @@ use crate::{
     schema::{SchemaError, Schemas},
     worker,
 };
+use callmeter_documents::Problem;
 use callmeter_schemas::{
     config::{ClickHouseConfig, KafkaConfig},
     topics,
@@ -60,6 +62,9 @@ pub enum AggregatorError {
         /// Why not.
         problem: String,
     },
+    /// The price book has mistakes.
+    #[error("aggregator.prices:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Prices(Vec<Problem>),
     /// The group member ended although nobody told it to.
     #[error("kafka: this process is no longer a member of its consumer group; see the log above")]
     Left,
@@ -83,10 +88,12 @@ pub async fn run(
         true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
         false => None,
     };
+    let books = rollups.clone();
     let mut crew =
         Crew { rollups, raw_calls, workers: BTreeMap::new(), source: String::new(), publishing: None };
     let result = tokio::select! {
         result = crew.follow(changes) => result,
+        () = follow_prices(books) => Ok(()),
         () = shutdown => Ok(()),
     };
     // Workers block on the runtime, and leaving the group waits for its thread: neither may hold up an async thread.
@@ -129,6 +136,7 @@ fn lane(
         config: config.clone(),
         fetcher: fetcher(config, kafka)?,
         schemas: Arc::new(Schemas::new(&further)?),
+        books: Arc::new(Books::load(config.prices.as_deref()).map_err(AggregatorError::Prices)?),
         store: Store::new(clickhouse, std_duration(config.insert_timeout)),
         dead_letters: DeadLetters::new(kafka)?,
         metrics,
@@ -136,6 +144,12 @@ fn lane(
         commits: member.commits.clone(),
         runtime: tokio::runtime::Handle::current(),
     })
+}
+
+/// Follows the price book for as long as the process counts.
+async fn follow_prices(lane: Lane) {
+    lane.books.follow(&lane.store, &lane.metrics).await;
+    std::future::pending::<()>().await;
 }
 
 /// The workers of this process, by partition.

@@ -76,9 +76,13 @@ pub enum Number {
     Records,
     BytesIn,
     BytesOut,
+    /// 0 or 1.
+    Billable,
+    RetryAt,
+    BatchSize,
 }
 
-const NUMBERS: [(&str, Number); 9] = [
+const NUMBERS: [(&str, Number); 12] = [
     ("time", Number::Time),
     ("status", Number::Status),
     ("latency_us", Number::LatencyUs),
@@ -88,6 +92,9 @@ const NUMBERS: [(&str, Number); 9] = [
     ("records", Number::Records),
     ("bytes_in", Number::BytesIn),
     ("bytes_out", Number::BytesOut),
+    ("billable", Number::Billable),
+    ("retry_at", Number::RetryAt),
+    ("batch_size", Number::BatchSize),
 ];
 
 /// Collections that an event may carry, kept as their Avro bytes; the place of each in [`Fields::block`].
@@ -112,7 +119,7 @@ const BLOCKS: [(&str, Block); 4] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a> {
     texts: [Option<&'a str>; 18],
-    numbers: [Option<i64>; 9],
+    numbers: [Option<i64>; 12],
     blocks: [&'a [u8]; 4],
     /// Cost in units of 10^-12.
     pub amount: Option<i128>,
@@ -140,6 +147,7 @@ enum Step {
     Text(Text),
     Int(Number),
     Long(Number),
+    Boolean(Number),
     Amount,
     Block(Block, Box<Step>),
     SkipInt,
@@ -217,8 +225,9 @@ fn top_level(named: &Named<'_>, name: &str, schema: &Schema) -> Option<Step> {
     }
     if let Some(number) = lookup(&NUMBERS, name) {
         return match (number, schema) {
-            (Number::Time, Schema::TimestampMicros) => Some(Step::Long(number)),
-            (Number::Time, _) => None,
+            (Number::Time | Number::RetryAt, Schema::TimestampMicros) => Some(Step::Long(number)),
+            (Number::Billable, Schema::Boolean) => Some(Step::Boolean(number)),
+            (Number::Time | Number::RetryAt | Number::Billable, _) => None,
             (_, Schema::Int) => Some(Step::Int(number)),
             (_, Schema::Long) => Some(Step::Long(number)),
             _ => None,
@@ -310,6 +319,7 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
         Step::Int(place) => fields.numbers[*place as usize] = Some(input.int()?),
         Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
+        Step::Boolean(place) => fields.numbers[*place as usize] = Some(input.boolean()?),
         Step::Amount => fields.amount = Some(input.decimal()?),
         Step::Block(place, items) => {
             let before = input.0;
@@ -321,11 +331,7 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         Step::SkipText => drop(input.text()?),
         Step::SkipBytes => drop(input.bytes()?),
         Step::SkipFixed(size) => drop(input.take(*size)?),
-        Step::SkipBoolean => {
-            if input.take(1)?[0] > 1 {
-                return Err(Malformed::BadBranch);
-            }
-        }
+        Step::SkipBoolean => drop(input.boolean()?),
         Step::SkipEnum(symbols) => {
             if !(0..*symbols).contains(&input.long()?) {
                 return Err(Malformed::BadBranch);

@@ -1,7 +1,7 @@
 //! The reader of one partition: offsets to begin at enter, judged records leave in log order.
 //!
-//! It fills the duplicate memory from the records before `count_from` and then judges every record:
-//! event, duplicate or poison. Both the rollups and the raw calls read through it, each with a memory of
+//! It fills its memories (ids, waits) from the records before `count_from` and then judges every record:
+//! event, duplicate or poison. Both the rollups and the raw calls read through it, each with memories of
 //! its own, which is why their verdicts agree. Promise: the verdict on a record is a pure function of
 //! the log and the known schemas.
 
@@ -11,6 +11,7 @@ use crate::{
     fetch::{FetchError, Fetcher, Record, Tap},
     plan::Fields,
     schema::Schemas,
+    waits::Waits,
 };
 use callmeter_schemas::PoisonReason;
 use std::{sync::Arc, time::Duration};
@@ -25,6 +26,8 @@ pub(crate) enum Verdict<'a> {
         facts: &'a Facts<'a>,
         /// Whether its id occurred within the horizon.
         duplicate: bool,
+        /// Whether it was made although its vendor had asked to wait.
+        wait_ignored: bool,
     },
     /// No event.
     Poison(PoisonReason, String),
@@ -34,6 +37,7 @@ pub(crate) enum Verdict<'a> {
 pub(crate) struct Reader {
     tap: Tap,
     memory: Memory,
+    waits: Waits,
     schemas: Arc<Schemas>,
     scratch: Vec<u8>,
     count_from: i64,
@@ -52,6 +56,7 @@ impl Reader {
         Ok(Self {
             tap: fetcher.tap(partition, remember_from)?,
             memory: Memory::new(horizon),
+            waits: Waits::new(horizon),
             schemas: Arc::clone(schemas),
             scratch: Vec::new(),
             count_from,
@@ -64,9 +69,9 @@ impl Reader {
         timeout: Duration,
         mut each: impl FnMut(Record<'_>, Verdict<'_>),
     ) -> Result<(), FetchError> {
-        let Self { tap, memory, schemas, scratch, count_from } = self;
+        let Self { tap, memory, waits, schemas, scratch, count_from } = self;
         tap.take(timeout, |record| {
-            judge(record, schemas, memory, scratch, |verdict| {
+            judge(record, schemas, (memory, waits), scratch, |verdict| {
                 if record.offset >= *count_from {
                     each(record, verdict);
                 }
@@ -78,7 +83,7 @@ impl Reader {
 fn judge(
     record: Record<'_>,
     schemas: &Schemas,
-    memory: &mut Memory,
+    (memory, waits): (&mut Memory, &mut Waits),
     scratch: &mut Vec<u8>,
     each: impl FnOnce(Verdict<'_>),
 ) {
@@ -89,7 +94,8 @@ fn judge(
     match Facts::check(&fields) {
         Ok(facts) => {
             let duplicate = memory.is_duplicate(record.offset, Identity::of(facts.workspace, facts.id));
-            each(Verdict::Event { fields: &fields, facts: &facts, duplicate });
+            let wait_ignored = waits.ignored(record.offset, &facts);
+            each(Verdict::Event { fields: &fields, facts: &facts, duplicate, wait_ignored });
         }
         Err(invalid) => each(Verdict::Poison(PoisonReason::Invalid, invalid.to_string())),
     }

@@ -38,6 +38,7 @@ prop_compose! {
         cost in prop::option::of((-(10_i128.pow(15))..10_i128.pow(15), "[A-Z]{3}")),
         quota in prop::collection::vec(("[a-z]{1,5}", prop::option::of(any::<i64>())), 0..3),
         maps in prop::collection::vec(prop::collection::btree_map("[a-z]{1,5}", "\\PC{0,5}", 0..4), 3),
+        meaning in (prop::option::of(any::<bool>()), prop::option::of((limits::TIME_MIN_US / 1000..limits::TIME_END_US / 1000).prop_map(|ms| ms * 1000)), prop::option::of(1..1000_u32)),
     ) -> CallEvent {
         CallEvent {
             workspace: dimensions[0].clone(), id: dimensions[1].clone(),
@@ -57,6 +58,7 @@ prop_compose! {
                 policy, scope: "app".into(), limit, remaining: None, reset_us: limit,
             }).collect(),
             headers: maps[0].clone(), attributes: maps[1].clone(), extra: maps[2].clone(),
+            billable: meaning.0, retry_at_us: meaning.1, batch_size: meaning.2,
         }
     }
 }
@@ -124,6 +126,18 @@ impl Native<'_> {
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
             };
             return starts.zip(ends.iter().copied()).map(show).collect();
+        }
+        if let Some(members) = kind.strip_prefix("Tuple(").and_then(|rest| rest.strip_suffix(')')) {
+            let kinds = members.split(", ").map(|member| member.split_once(' ').expect("named members").1);
+            let columns: Vec<Vec<String>> = kinds.map(|kind| self.column(kind, rows)).collect();
+            let show = |row: usize| columns.iter().map(|column| column[row].as_str()).collect::<Vec<_>>();
+            return (0..rows)
+                .map(|row| show(row))
+                .map(|row| match row.iter().all(|value| *value == "0") {
+                    true => String::new(),
+                    false => format!("({})", row.join(", ")),
+                })
+                .collect();
         }
         (0..rows).map(|_| self.value(kind)).collect()
     }

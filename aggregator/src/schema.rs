@@ -35,11 +35,17 @@ pub struct SchemaError {
 }
 
 impl Schemas {
-    /// The built-in schema and further ones, each with the id that producers write and its JSON text.
+    /// The built-in schema, its earlier forms, and further ones, each with the id that producers write and its JSON text.
     pub fn new(further: &BTreeMap<String, String>) -> Result<Self, SchemaError> {
         let own = Plan::compile(call_event_schema())
             .map_err(|error| SchemaError { id: "built-in".into(), problem: error.to_string() })?;
         let mut by_id = HashMap::from([(avro::SCHEMA_ID, Path::Compiled(own.clone()))]);
+        for text in avro::EARLIER_SCHEMAS {
+            let fail = |problem: String| SchemaError { id: "earlier".into(), problem };
+            let schema = Schema::parse_str(text).map_err(|error| fail(error.to_string()))?;
+            let plan = Plan::compile(&schema).map_err(|error| fail(error.to_string()))?;
+            by_id.insert(avro::schema_id(&schema), Path::Compiled(plan));
+        }
         for (id, text) in further {
             let fail = |problem: String| SchemaError { id: id.clone(), problem };
             let number = id.parse().map_err(|_| fail("the id is not a number below 4294967296".into()))?;

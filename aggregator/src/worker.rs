@@ -27,13 +27,14 @@ const BUSY_TICK: Duration = Duration::from_millis(10);
 pub(crate) fn count(assignment: Assignment) {
     let policy = assignment.lane.config.policy();
     let (answers_in, answers) = mpsc::channel();
+    let filling = Filling::new(&assignment);
     let mut worker = Worker {
         assignment,
         partition: Partition::new(policy),
         answers_in,
         answers,
         task: None,
-        filling: Filling::default(),
+        filling,
         sealed: None,
         stopped: false,
     };
@@ -209,7 +210,7 @@ impl Worker {
     fn consume(&mut self, remember_from: i64, count_from: i64) {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
         self.sealed = None;
-        self.filling.begin(remember_from, count_from);
+        self.filling.begin(&self.assignment, remember_from, count_from);
         self.assignment
             .lane
             .board
@@ -227,7 +228,7 @@ impl Worker {
         self.stopped = true;
         self.cancel();
         self.sealed = None;
-        self.filling = Filling::default();
+        self.filling = Filling::new(&self.assignment);
     }
 
     /// Runs one action beside the thread; its event comes back as an answer.

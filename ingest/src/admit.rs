@@ -1,14 +1,19 @@
 //! Admission: a [`Draft`] enters, a [`CallEvent`] or the reason against it leaves.
 //!
 //! Promise: an admitted event is within every bound of `callmeter_schemas::limits`, belongs to the
-//! workspace of the credential, carries no query string, no header beyond the allow-list and no
-//! attribute that looks like a secret. What the sender said wins over what is derived.
+//! workspace of the credential, carries no query string, no header beyond the allow-list, and no attribute and no
+//! path segment that looks like a secret. What the sender said wins over what the vendor's profile tells; names
+//! beyond a customer's bounds become `other`, whoever said them.
+
+mod meaning;
 
 use crate::{
+    cardinality::Cardinality,
     draft::{Code, Draft, Rejection},
     sieve,
 };
-use callmeter_schemas::{CallEvent, ErrorClass, QuotaObservation, limits};
+use callmeter_schemas::{CallEvent, QuotaObservation, limits};
+use callmeter_vendors::Catalogue;
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// How far an event's time may lie ahead of the receiver's, µs.
@@ -22,6 +27,10 @@ pub struct Context<'c> {
     pub now_us: i64,
     /// Makes an id for an event that came without one.
     pub new_id: &'c mut dyn FnMut() -> String,
+    /// What is known of vendors.
+    pub catalogue: &'c Catalogue,
+    /// How many names customers have.
+    pub cardinality: &'c Cardinality,
 }
 
 /// What was seen beside the event.
@@ -35,6 +44,10 @@ pub struct Notes {
     pub dropped_headers: u64,
     /// Attributes whose name looks like a secret.
     pub dropped_attributes: u64,
+    /// Events whose integration became `other`.
+    pub capped_integrations: u64,
+    /// Events whose endpoint, tier and environment became `other`.
+    pub capped_endpoints: u64,
 }
 
 /// Fills `event` from a draft. The texts that `event` already owns are reused; after a rejection it
@@ -50,12 +63,17 @@ pub fn admit(
     dimensions(&draft, event)?;
     numbers(&draft, event)?;
     texts(&draft, event)?;
-    outcome(&draft, event);
+    draft.quota.iter().try_for_each(quota)?;
+    let mut headers = std::mem::take(&mut event.headers);
+    kept_headers(&draft.headers, context.catalogue, &mut headers, notes)?;
+    meaning::tell(&draft, context.catalogue, &headers, event)?;
+    event.headers = headers;
+    meaning::cap(context, event, notes);
+    if !draft.quota.is_empty() {
+        event.quota = draft.quota;
+    }
     event.cost = draft.cost;
     currency(event)?;
-    event.quota = draft.quota;
-    event.quota.iter().try_for_each(quota)?;
-    headers(draft.headers, event, notes)?;
     attributes(draft.attributes, event, notes)?;
     extra(draft.extra, event, notes);
     notes.unknown_members += draft.unkept;
@@ -80,28 +98,19 @@ fn identity(draft: &Draft<'_>, context: &mut Context<'_>, event: &mut CallEvent)
 }
 
 fn dimensions(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
-    let from_url = draft.url.as_deref().and_then(sieve::split_url);
     let customer = filled(&draft.customer).ok_or_else(|| Rejection::missing("customer"))?;
     assign(&mut event.customer, dimension(customer, "customer")?);
-    let host = filled(&draft.host).map(sieve::host).or(from_url.map(|(host, _)| host));
+    assign(&mut event.tier, dimension(filled(&draft.tier).unwrap_or_default(), "tier")?);
+    let environment = filled(&draft.environment).unwrap_or_default();
+    assign(&mut event.environment, dimension(environment, "environment")?);
+    let from_url = draft.url.as_deref().and_then(sieve::split_url).map(|(host, _)| host);
+    let host = filled(&draft.host).map(sieve::host).or(from_url);
     let host = host.filter(|host| !host.is_empty()).map(lower_case);
     if let Some(host) = &host {
         dimension(host, "host")?;
     }
-    let integration = filled(&draft.integration).or(host.as_deref());
-    let integration = integration.ok_or_else(|| {
-        Rejection::new(Code::MissingField, "integration", "neither integration nor host is there")
-    })?;
-    assign(&mut event.integration, dimension(integration, "integration")?);
     assign_option(&mut event.host, host.as_deref());
-    let endpoint = sieve::without_query(filled(&draft.endpoint).unwrap_or_default());
-    assign(&mut event.endpoint, dimension(&sieve::without_url_secrets(endpoint), "endpoint")?);
-    assign(&mut event.tier, dimension(filled(&draft.tier).unwrap_or_default(), "tier")?);
-    let environment = filled(&draft.environment).unwrap_or_default();
-    assign(&mut event.environment, dimension(environment, "environment")?);
-    let path = filled(&draft.path).or(from_url.map(|(_, path)| path)).filter(|path| !path.is_empty());
-    let path = path.map(|path| sieve::split_url(path).map_or(sieve::without_query(path), |(_, path)| path));
-    optional(path, "path", &mut event.path)
+    Ok(())
 }
 
 fn numbers(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
@@ -145,16 +154,6 @@ fn texts(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The class that the sender named, else the one that status and error suggest. An unknown word is kept
-/// in `error` when nothing else stands there.
-fn outcome(draft: &Draft<'_>, event: &mut CallEvent) {
-    let word = filled(&draft.error_class);
-    event.error_class = Some(ErrorClass::resolve(word, event.status, event.error.is_some()));
-    if let Some(word) = word.filter(|word| event.error.is_none() && ErrorClass::parse(word).is_none()) {
-        event.error = Some(shortened(word, limits::TEXT_BYTES).to_owned());
-    }
-}
-
 fn currency(event: &CallEvent) -> Result<(), Rejection> {
     match event.cost.as_ref().map(|cost| cost.currency.as_bytes()) {
         Some(code) if code.len() != 3 || !code.iter().all(u8::is_ascii_uppercase) => {
@@ -178,23 +177,24 @@ fn quota(observation: &QuotaObservation) -> Result<(), Rejection> {
     }
 }
 
-fn headers(
-    entries: crate::draft::Entries<'_>,
-    event: &mut CallEvent,
+fn kept_headers(
+    entries: &crate::draft::Entries<'_>,
+    catalogue: &Catalogue,
+    headers: &mut BTreeMap<String, String>,
     notes: &mut Notes,
 ) -> Result<(), Rejection> {
-    event.headers.clear();
+    headers.clear();
     for (name, value) in entries {
-        match sieve::header_name(&name) {
+        match sieve::header_name(name, catalogue) {
             Some(name) => {
                 bounded(&name, "headers", limits::DIMENSION_BYTES)?;
-                bounded(&value, "headers", limits::TEXT_BYTES)?;
-                event.headers.entry(name).or_insert_with(|| value.into_owned());
+                bounded(value, "headers", limits::TEXT_BYTES)?;
+                headers.entry(name).or_insert_with(|| value.clone().into_owned());
             }
             None => notes.dropped_headers += 1,
         }
     }
-    full(&event.headers, "headers")
+    full(headers, "headers")
 }
 
 fn attributes(
@@ -263,10 +263,6 @@ fn optional(text: Option<&str>, field: &str, target: &mut Option<String>) -> Res
     let text = text.map(|text| bounded(text, field, limits::TEXT_BYTES)).transpose()?;
     assign_option(target, text);
     Ok(())
-}
-
-fn shortened(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
 }
 
 fn assign(target: &mut String, text: &str) {

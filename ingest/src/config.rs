@@ -39,6 +39,14 @@ pub struct IngestConfig {
     pub events_per_second: u32,
     /// Events that one key may send at once after a quiet time.
     pub events_burst: u32,
+    /// Folder of own vendor profiles, each a `*.yaml` file, beside the built-in ones; empty: none. Changes are taken
+    /// over within seconds.
+    pub profiles: String,
+    /// Most integrations of one customer in a UTC day, by process; further ones become `other`.
+    pub integrations_per_customer: usize,
+    /// Most combinations of integration, endpoint, tier and environment of one customer in a UTC day, by process;
+    /// endpoint, tier and environment of further ones become `other`.
+    pub endpoints_per_customer: usize,
     /// Time between failing readiness and closing the listener at shutdown, ms.
     pub shutdown_notice_ms: u64,
     /// Longest time for open requests and Kafka's acknowledgements at shutdown, ms.
@@ -63,6 +71,9 @@ impl Default for IngestConfig {
             linger_ms: 5,
             events_per_second: 1_000_000,
             events_burst: 2_000_000,
+            profiles: String::new(),
+            integrations_per_customer: 500,
+            endpoints_per_customer: 2_000,
             shutdown_notice_ms: 0,
             shutdown_timeout_ms: 30_000,
         }
@@ -92,7 +103,7 @@ impl IngestConfig {
     }
 
     /// Name, value, least and most of every number.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 13] {
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 15] {
         const GIB: u64 = 1024 * 1024 * 1024;
         const HOUR_MS: u64 = 3_600_000;
         let two_bodies = self.max_body_bytes as u64 * 2;
@@ -108,6 +119,8 @@ impl IngestConfig {
             ("body_timeout_ms", self.body_timeout_ms, 1, HOUR_MS),
             ("ack_timeout_ms", self.ack_timeout_ms, 100, HOUR_MS),
             ("linger_ms", self.linger_ms, 0, 1_000.min(self.ack_timeout_ms)),
+            ("integrations_per_customer", self.integrations_per_customer as u64, 1, 100_000),
+            ("endpoints_per_customer", self.endpoints_per_customer as u64, 1, 1_000_000),
             ("shutdown_notice_ms", self.shutdown_notice_ms, 0, HOUR_MS),
             ("shutdown_timeout_ms", self.shutdown_timeout_ms, 1, HOUR_MS),
         ]

@@ -38,6 +38,8 @@ pub struct Draft<'a> {
     /// A word, within the vocabulary or not.
     pub error_class: Option<Cow<'a, str>>,
     pub error: Option<Cow<'a, str>>,
+    /// Whether it failed, also where no error is named.
+    pub failed: bool,
     pub cost: Option<Cost>,
     pub trace_id: Option<Cow<'a, str>>,
     pub quota: Vec<QuotaObservation>,

@@ -2,7 +2,8 @@
 //!
 //! The way of an event: `server` accepts a connection, `pipeline` identifies the sender and
 //! receives the body, [`json`] or [`otlp`] reads it item by item into a [`draft`], [`admit`] makes it a
-//! `CallEvent` or a rejection, [`encode`] writes its record, `kafka` publishes the records of the request
+//! `CallEvent` or a rejection (what the sender did not say, the vendor's profile tells; [`cardinality`] bounds
+//! names), [`encode`] writes its record, `kafka` publishes the records of the request
 //! and waits for the brokers, `answer` tells the sender. [`intake`] is the pure middle of it in one call.
 //!
 //! Promise: an event that was answered as accepted is stored by all in-sync replicas; everything else was
@@ -19,6 +20,8 @@ mod server;
 mod pipeline;
 
 mod receive;
+
+mod profiles;
 
 mod kafka;
 
@@ -54,14 +57,14 @@ mod wire;
 
 pub mod span;
 
-pub mod classify;
-
 // The pure core: drafts become events, events become records.
 pub mod draft;
 
 pub mod admit;
 
 pub mod sieve;
+
+pub mod cardinality;
 
 pub mod encode;
 
@@ -72,6 +75,7 @@ use callmeter_schemas::config::KafkaConfig;
 use kafka::Publisher;
 use keys::Keys;
 use pipeline::Pipeline;
+use profiles::Profiles;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 
@@ -87,6 +91,9 @@ pub enum IngestError {
     /// The Kafka client cannot go on.
     #[error("the kafka producer failed for good: {0}")]
     Fatal(String),
+    /// Nobody looks at the folder of profiles any more.
+    #[error("the watch of the profiles ended")]
+    Profiles,
     /// The listener ended although nobody stopped it.
     #[error("the http listener ended")]
     Listener,
@@ -112,14 +119,19 @@ pub async fn run(
     let keys = Keys::parse(&config.keys).map_err(|_| IngestError::Config(config.problems()))?;
     let publisher =
         Arc::new(Publisher::new(&config, &kafka, metrics.accepted.clone()).map_err(IngestError::Producer)?);
-    let pipeline = Arc::new(Pipeline::new(config.clone(), keys, publisher.clone(), metrics));
+    let profiles = Profiles::load(&config.profiles, metrics.clone()).map_err(IngestError::Config)?;
+    let profiles = Arc::new(profiles);
+    let pipeline =
+        Arc::new(Pipeline::new(config.clone(), keys, profiles.clone(), publisher.clone(), metrics));
     let (stop, stopping) = watch::channel(false);
     let mut watching = tokio::spawn(publisher.clone().watch());
+    let mut reloading = tokio::spawn(profiles.watch());
     let mut serving =
         tokio::spawn(server::serve(listener, server::routes(pipeline.clone()), config.clone(), stopping));
     let ended = tokio::select! {
         () = shutdown => Ok(()),
         reason = &mut watching => Err(IngestError::Fatal(reason.unwrap_or_else(|_| "its watch ended".into()))),
+        _ = &mut reloading => Err(IngestError::Profiles),
         _ = &mut serving => return Err(IngestError::Listener),
     };
     pipeline.stop();
@@ -129,6 +141,7 @@ pub async fn run(
     let _ = stop.send(true);
     let drained = tokio::time::timeout_at(deadline, serving).await;
     watching.abort();
+    reloading.abort();
     let flush = tokio::task::spawn_blocking(move || {
         publisher.flush(deadline.saturating_duration_since(Instant::now()))
     });

@@ -4,7 +4,6 @@
 //! ids of configured keys only, so that its values are bounded.
 
 use crate::{
-    admit::Notes,
     draft::{Code, Rejection},
     intake::Intake,
 };
@@ -22,6 +21,11 @@ use prometheus_client::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Capped {
+    field: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,6 +54,15 @@ pub struct IngestMetrics {
     dropped_members: Counter,
     dropped_headers: Counter,
     dropped_attributes: Counter,
+    capped_integrations: Counter,
+    capped_endpoints: Counter,
+    capped: Family<Capped, Counter>,
+    /// Vendor profiles in use.
+    pub(crate) profiles: Gauge,
+    /// 1 while the folder of profiles holds mistakes and older ones are in use.
+    pub(crate) profiles_stale: Gauge,
+    /// Sets of profiles that were not taken over.
+    pub(crate) reload_failures: Counter,
     /// Requests that are being worked on.
     pub(crate) in_flight: Gauge,
     /// Bytes of request bodies in memory.
@@ -64,6 +77,7 @@ impl IngestMetrics {
     /// Registers every metric.
     pub fn register(registry: &mut Registry) -> Self {
         let events = Family::<Outcome, Counter>::default();
+        let capped = Family::<Capped, Counter>::default();
         let accepted = events.get_or_create_owned(&Outcome { outcome: "accepted" });
         let metrics = Self {
             events,
@@ -76,6 +90,12 @@ impl IngestMetrics {
             dropped_members: Counter::default(),
             dropped_headers: Counter::default(),
             dropped_attributes: Counter::default(),
+            capped_integrations: capped.get_or_create_owned(&Capped { field: "integration" }),
+            capped_endpoints: capped.get_or_create_owned(&Capped { field: "endpoint" }),
+            capped,
+            profiles: Gauge::default(),
+            profiles_stale: Gauge::default(),
+            reload_failures: Counter::default(),
             in_flight: Gauge::default(),
             body_memory: Gauge::default(),
             producer_memory: Gauge::default(),
@@ -99,9 +119,19 @@ impl IngestMetrics {
             ("dropped_members", "Unknown members that were too large or held secrets", &self.dropped_members),
             ("dropped_headers", "Response headers that are not on the allow-list", &self.dropped_headers),
             ("dropped_attributes", "Attributes whose name looks like a secret", &self.dropped_attributes),
+            ("profile_reload_failures", "Sets of profiles that were not taken over", &self.reload_failures),
         ] {
             registry.register(name, help, counter.clone());
         }
+        let capped =
+            "Events whose names became `other`, because their customer has too many, by the field that had";
+        registry.register("capped_events", capped, self.capped.clone());
+        registry.register("profiles_loaded", "Vendor profiles in use", self.profiles.clone());
+        registry.register(
+            "profiles_stale",
+            "1 while the folder of profiles holds mistakes and older ones are in use",
+            self.profiles_stale.clone(),
+        );
         let bytes = || Unit::Bytes;
         registry.register_with_unit(
             "body",
@@ -140,13 +170,15 @@ impl IngestMetrics {
 
     /// Counts what admission found. Accepted events are counted when Kafka acknowledged them.
     pub(crate) fn taken_in(&self, intake: &Intake) {
-        let Notes { unknown_members, dropped_members, dropped_headers, dropped_attributes } = intake.notes;
+        let notes = &intake.notes;
         for (counter, seen) in [
             (&self.ignored_spans, intake.ignored),
-            (&self.unknown_members, unknown_members),
-            (&self.dropped_members, dropped_members),
-            (&self.dropped_headers, dropped_headers),
-            (&self.dropped_attributes, dropped_attributes),
+            (&self.unknown_members, notes.unknown_members),
+            (&self.dropped_members, notes.dropped_members),
+            (&self.dropped_headers, notes.dropped_headers),
+            (&self.dropped_attributes, notes.dropped_attributes),
+            (&self.capped_integrations, notes.capped_integrations),
+            (&self.capped_endpoints, notes.capped_endpoints),
         ] {
             if seen > 0 {
                 counter.inc_by(seen);

@@ -7,6 +7,7 @@ use crate::{
     admit::Context,
     answer::{self, Problem},
     budget::Budget,
+    cardinality::{Bounds, Cardinality},
     config::IngestConfig,
     intake::{Form, Intake, take_in},
     json::BodyError,
@@ -14,6 +15,7 @@ use crate::{
     keys::{Credential, KeyError, Keys},
     limits::{Buckets, Rate},
     metrics::IngestMetrics,
+    profiles::Profiles,
     receive::{self, Received},
 };
 use axum::{
@@ -45,6 +47,8 @@ pub(crate) struct Pipeline {
     bodies: Budget,
     /// One place per core: a body that is being read holds a multiple of what `bodies` counts.
     readers: Arc<Semaphore>,
+    profiles: Arc<Profiles>,
+    cardinality: Cardinality,
     publisher: Arc<Publisher>,
     metrics: IngestMetrics,
     stopping: AtomicBool,
@@ -55,6 +59,7 @@ impl Pipeline {
     pub(crate) fn new(
         config: IngestConfig,
         keys: Keys,
+        profiles: Arc<Profiles>,
         publisher: Arc<Publisher>,
         metrics: IngestMetrics,
     ) -> Self {
@@ -62,6 +67,11 @@ impl Pipeline {
             keys,
             buckets: Buckets::new(Rate { per_second: config.events_per_second, burst: config.events_burst }),
             bodies: Budget::new(config.body_memory_bytes),
+            cardinality: Cardinality::new(Bounds {
+                integrations: config.integrations_per_customer,
+                endpoints: config.endpoints_per_customer,
+            }),
+            profiles,
             readers: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             publisher,
             metrics,
@@ -191,7 +201,14 @@ impl Pipeline {
         self.metrics.body_memory.set(self.bodies.used() as i64);
         let now_us = now_us();
         let mut new_id = || new_id(now_us);
-        let context = Context { workspace, now_us, new_id: &mut new_id };
+        let catalogue = self.profiles.current();
+        let context = Context {
+            workspace,
+            now_us,
+            new_id: &mut new_id,
+            catalogue: &catalogue,
+            cardinality: &self.cardinality,
+        };
         let intake = take_in(&received.bytes, received.form, self.config.max_events, context);
         intake.map(|intake| (received.form, intake)).map_err(|error| unreadable(&error))
     }

@@ -1,9 +1,10 @@
 //! What may be kept of an event's names and URLs: names and texts enter, decisions leave.
 //!
-//! Promise: response headers pass an allow-list; a name that looks like a secret never passes; a URL
+//! Promise: response headers pass an allow-list and what vendors' profiles read; a name that looks like a secret never passes; a URL
 //! leaves without its user, query string and fragment.
 
 use crate::read::{Read, Reader, Text};
+use callmeter_vendors::Catalogue;
 use serde::de::{MapAccess, SeqAccess};
 use std::borrow::Cow;
 
@@ -81,11 +82,12 @@ const COUNTS: &[&str] = &[
 
 /// The name under which a response header is kept; `None` drops it. Underscores, as OpenTelemetry
 /// libraries write them, are dashes.
-pub fn header_name(name: &str) -> Option<String> {
+pub fn header_name(name: &str, profiles: &Catalogue) -> Option<String> {
     let name: String = name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect();
-    let limit_like =
-        HEADERS.contains(&name.as_str()) || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    (limit_like && (!is_secret(&name) || plain(&name).contains("ratelimit"))).then_some(name)
+    let passes = HEADERS.contains(&name.as_str())
+        || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || profiles.reads_header(&name);
+    (passes && (!is_secret(&name) || plain(&name).contains("ratelimit"))).then_some(name)
 }
 
 /// Whether a name looks like that of a secret. Counts of language model tokens do not.
@@ -213,12 +215,27 @@ mod tests {
             "Sforce-Limit-Info",
             "anthropic-ratelimit-tokens-reset",
         ] {
-            assert_eq!(header_name(name), Some(name.to_lowercase().replace('_', "-")));
+            assert_eq!(header_name(name, &Catalogue::empty()), Some(name.to_lowercase().replace('_', "-")));
         }
         for name in ["Set-Cookie", "Authorization", "content-type", "x-hubspot-auth-token", "x-quota-secret"]
         {
-            assert_eq!(header_name(name), None, "{name}");
+            assert_eq!(header_name(name, &Catalogue::built_in()), None, "{name}");
         }
+    }
+
+    #[test]
+    fn headers_that_profiles_read_pass_unless_they_look_like_secrets() {
+        let built_in = Catalogue::built_in();
+        for name in built_in.headers() {
+            assert_eq!(header_name(name, &built_in).as_deref(), Some(name));
+        }
+        let text = "integration: x\nname: X\ncategory: crm\nhosts: [x.com]\n\
+                    quota: [{policy: a, remaining: x-left}, {policy: b, remaining: x-api-key}]\n";
+        let own = [("x.yaml".to_owned(), text.to_owned())];
+        let own = Catalogue::with(&Catalogue::empty(), &own).expect("it is right");
+        assert_eq!(header_name("X-Left", &own).as_deref(), Some("x-left"));
+        assert_eq!(header_name("X-Left", &built_in), None);
+        assert_eq!(header_name("X-Api-Key", &own), None);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! span id, so that an export that is sent again counts once; no customer means [`UNATTRIBUTED`].
 
 use crate::{
-    classify::classify,
     draft::{Code, Draft, Entries, Rejection},
     otlp::Taken,
     sieve,
@@ -68,8 +67,9 @@ fn call<'s>(span: &'s Span, from: &Attributes<'s>, method: Cow<'s, str>) -> Resu
         path: from.on_span(&["url.path", "http.target"]),
         headers: from.response_headers(),
         status: outcome.status,
-        error_class: Some(Cow::Borrowed(outcome.class())),
+        error_class: from.on_span(&["callmeter.error_class"]),
         error: outcome.error,
+        failed: outcome.failed,
         method: Some(method),
         url,
         host,
@@ -127,10 +127,6 @@ impl<'s> Outcome<'s> {
             None => None,
         };
         Self { status, failed: marked || error.is_some(), error }
-    }
-
-    fn class(&self) -> &'static str {
-        classify(self.status, self.error.as_deref(), self.failed).as_str()
     }
 }
 

@@ -4,7 +4,7 @@
 --   mark     the next offset to count (next_offset); compared inside every insert
 --   batch    what one committed insert consumed (batch_first .. next_offset); commits is 1
 --   data     what one batch added to one key of one window; sums over any subset are meaningful
--- src, part and batch_first are empty on data rows, so that deltas of one key merge across partitions.
+-- A later file adds columns and the kind quota, and holds the views. src, part and batch_first are empty on data rows, so that deltas of one key merge across partitions.
 -- Never drop, expire or change rows of kind genesis, mark or batch.
 CREATE TABLE IF NOT EXISTS deltas
 (
@@ -41,40 +41,6 @@ CREATE TABLE IF NOT EXISTS deltas
 ENGINE = AggregatingMergeTree
 PARTITION BY tuple()
 ORDER BY (kind, src, part, batch_first, toDate(window_start), workspace, customer, integration, endpoint, tier, environment, currency, window_start);
-
--- One row is one window and one key. Every number may be summed over any subset of rows. Grouping here costs
--- less than FINAL while deltas are not merged yet, and nothing for columns that a query does not read.
-CREATE OR REPLACE VIEW rollups AS
-SELECT
-    workspace, window_start, customer, integration, endpoint, tier, environment,
-    sum(d.calls) AS calls,
-    sum(d.errors) AS errors,
-    sumMap(d.errors_by_class) AS errors_by_class,
-    sum(d.attempts_retried) AS attempts_retried,
-    sum(d.latency_us_sum) / 1000 AS latency_ms_sum,
-    sumMap(d.latency) AS latency,
-    sum(d.queue_us_sum) / 1000 AS queue_ms_sum,
-    sum(d.bytes_in) AS bytes_in,
-    sum(d.bytes_out) AS bytes_out,
-    sum(d.items) AS items,
-    sum(d.records) AS records,
-    currency,
-    sum(d.cost) AS cost,
-    sum(d.latency_us_sum) AS latency_us_sum,
-    sum(d.queue_us_sum) AS queue_us_sum
-FROM deltas AS d
-WHERE kind = 'data'
-GROUP BY workspace, window_start, customer, integration, endpoint, tier, environment, currency;
-
--- One row is one committed batch of one Kafka partition. consumed = counted + duplicates + dead_lettered.
-CREATE OR REPLACE VIEW ledger AS
-SELECT
-    src AS source, part AS partition, batch_first AS first_offset, max(next_offset) AS next_offset,
-    sum(consumed) AS consumed, sum(calls) AS counted, sum(duplicates) AS duplicates,
-    sum(dead_lettered) AS dead_lettered, sum(commits) AS commits
-FROM deltas
-WHERE kind = 'batch'
-GROUP BY src, part, batch_first;
 
 -- Up to where each Kafka partition has been counted.
 CREATE OR REPLACE VIEW markers AS

@@ -49,8 +49,6 @@ ORDER BY (workspace, customer, integration, time, source, partition, offset)
 TTL toDateTime(time) + INTERVAL 90 DAY
 SETTINGS ttl_only_drop_parts = 1;
 
-CREATE OR REPLACE VIEW calls AS SELECT * FROM raw_calls FINAL;
-
 -- Up to where raw_calls has been written, per Kafka partition. Its rows and raw_calls are not atomic:
 -- after a crash the same calls are written again, which changes nothing.
 CREATE TABLE IF NOT EXISTS calls_positions

@@ -14,11 +14,14 @@ use std::{collections::BTreeMap, sync::LazyLock};
 /// The schema of [`CallEvent`], the writer's schema of everything this build publishes.
 pub const CALL_EVENT_SCHEMA: &str = include_str!("../avro/call-event.avsc");
 
+/// Schemas of earlier builds whose records may still stand in a log, or come from services that were not rebuilt.
+pub const EARLIER_SCHEMAS: &[&str] = &[include_str!("../avro/call-event.1.avsc")];
+
 /// Bytes before the Avro payload.
 pub const FRAME_BYTES: usize = 5;
 
 /// Id of [`CALL_EVENT_SCHEMA`]; a test derives it by the rule above.
-pub const SCHEMA_ID: u32 = 0xf84a_a63e;
+pub const SCHEMA_ID: u32 = 0xc393_b326;
 
 static CALL_EVENT: LazyLock<Schema> =
     LazyLock::new(|| Schema::parse_str(CALL_EVENT_SCHEMA).expect("the embedded schema is parsed by a test"));
@@ -74,6 +77,9 @@ pub fn encode(event: &CallEvent, out: &mut Vec<u8>) {
     ] {
         optional(field.as_deref(), out, text);
     }
+    optional(event.billable, out, |billable, out| out.push(u8::from(billable)));
+    optional(event.retry_at_us, out, long);
+    optional(event.batch_size, out, |size, out| long(i64::from(size), out));
     block(&event.quota, out, quota);
     for map in [&event.headers, &event.attributes, &event.extra] {
         entries(map, out);

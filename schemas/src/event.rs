@@ -43,6 +43,10 @@ pub struct CallEvent {
     pub headers: BTreeMap<String, String>,
     pub attributes: BTreeMap<String, String>,
     pub extra: BTreeMap<String, String>,
+    pub billable: Option<bool>,
+    /// Microseconds since 1970 UTC.
+    pub retry_at_us: Option<i64>,
+    pub batch_size: Option<u32>,
 }
 
 /// What one attempt cost, exact.

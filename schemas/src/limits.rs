@@ -16,6 +16,8 @@ pub const QUOTA_ENTRIES: usize = 16;
 pub const COUNT_BOUND: u64 = 1 << 40;
 /// Highest attempt number.
 pub const ATTEMPT_MAX: u32 = 1_000_000;
+/// Most calls that a vendor may take as one.
+pub const BATCH_SIZE_MAX: u32 = 1_000_000;
 /// Earliest time of an event, µs since 1970 UTC: 2000-01-01.
 pub const TIME_MIN_US: i64 = 946_684_800_000_000;
 /// First time that is too late, µs since 1970 UTC: 2100-01-01, within ClickHouse's `DateTime`.

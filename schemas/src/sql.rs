@@ -18,10 +18,13 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "0001_rollups.sql", text: include_str!("../sql/0001_rollups.sql") },
     Migration { version: 2, name: "0002_calls.sql", text: include_str!("../sql/0002_calls.sql") },
     Migration { version: 3, name: "0003_alerts.sql", text: include_str!("../sql/0003_alerts.sql") },
+    Migration { version: 4, name: "0004_meaning.sql", text: include_str!("../sql/0004_meaning.sql") },
+    Migration { version: 5, name: "0005_quota.sql", text: include_str!("../sql/0005_quota.sql") },
+    Migration { version: 6, name: "0006_costs.sql", text: include_str!("../sql/0006_costs.sql") },
 ];
 
 /// The schema version that this build knows.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 6;
 
 /// Where applied migrations are written down.
 pub const VERSIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied_at DateTime DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version";
@@ -45,7 +48,11 @@ mod tests {
         assert_eq!(numbers, (1..=VERSION).collect::<Vec<_>>());
         for migration in MIGRATIONS {
             assert!(migration.name.starts_with(&format!("{:04}_", migration.version)));
-            assert!(migration.statements().all(|statement| statement.contains("CREATE ")));
+            assert!(
+                migration
+                    .statements()
+                    .all(|statement| statement.contains("CREATE ") || statement.contains("ALTER "))
+            );
         }
     }
 }

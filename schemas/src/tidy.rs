@@ -28,8 +28,28 @@ const SHELL: [&str; 12] = [
 const UNFINISHED: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("dbg", "!")];
 
 /// The pure files outside of `schemas/src`, all of which is pure.
-const PURE: [(&str, &[&str]); 4] = [
+const PURE: [(&str, &[&str]); 5] = [
     ("documents/src", &["duration", "problem", "shape", "yaml"]),
+    (
+        "prices/src",
+        &[
+            "book",
+            "charge",
+            "compile",
+            "compile/across",
+            "compile/entry",
+            "compile/price",
+            "document",
+            "explain",
+            "explain/attempt",
+            "explain/month",
+            "explain/month/text",
+            "metered",
+            "month",
+            "number",
+            "pattern",
+        ],
+    ),
     (
         "ingest/src",
         &[

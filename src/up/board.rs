@@ -3,7 +3,7 @@
 //! Promise: what it shows is what the terminal shows; names from events are escaped.
 
 use super::{
-    status::{Look, Watch, milliseconds, money},
+    status::{Look, Watch, milliseconds, money, quota},
     store::DataFolder,
 };
 use crate::{admin, config::Config};
@@ -60,6 +60,10 @@ fn render(look: &Look) -> String {
             escape(&money(&line.cost)),
         );
     }
+    let quotas: String =
+        look.quotas.iter().map(|each| format!("<li>{}</li>", escape(&quota(each)))).collect();
+    let quotas =
+        if quotas.is_empty() { quotas } else { format!("<h2>Tightest quotas</h2><ul>{quotas}</ul>") };
     let summary = escape(&super::status::summary(look)).replace("   ", " · ");
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"2\">\
@@ -69,7 +73,7 @@ fn render(look: &Look) -> String {
          td:first-child,th:first-child{{text-align:left}}.bad td{{background:#fde8e8}}\
          @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}td,th{{border-color:#333}}.bad td{{background:#4a1f1f}}}}\
          </style><h1>callmeter</h1><p>{summary}</p><table><tr><th>last 5 minutes</th><th>customers</th><th>calls</th>\
-         <th>errors</th><th>p50 ms</th><th>p95 ms</th><th>cost</th></tr>{rows}</table></html>"
+         <th>errors</th><th>p50 ms</th><th>p95 ms</th><th>cost</th></tr>{rows}</table>{quotas}</html>"
     )
 }
 

@@ -14,6 +14,7 @@ use std::{
 };
 
 const STARTER_RULES: &str = include_str!("../../rules/starter.yaml");
+const EXAMPLE_PRICES: &str = include_str!("../../prices.yaml");
 
 /// The three roles.
 pub(crate) struct Crew {
@@ -28,6 +29,7 @@ impl Crew {
         config_file: Option<&Path>,
         folder: &DataFolder,
         inbox: &Inbox,
+        demo: bool,
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program's own path")?;
         let ingest = folder.address("ingest.listen", &config.ingest.listen)?;
@@ -44,7 +46,7 @@ impl Crew {
         };
         let specs = [
             role("ingest", vec![("INGEST__LISTEN", ingest.clone()), ("INGEST__KEYS", keys(config, folder))])?,
-            role("aggregate", vec![("AGGREGATOR__INSTANCE", instance(config))])?,
+            role("aggregate", aggregate_settings(config, folder, demo)?)?,
             role("alert", alert_settings(config, folder, inbox)?)?,
         ];
         let mut children = Vec::new();
@@ -73,11 +75,21 @@ fn keys(config: &Config, folder: &DataFolder) -> String {
     config.ingest.keys.iter().cloned().chain(own).collect::<Vec<_>>().join(",")
 }
 
-fn instance(config: &Config) -> String {
-    match config.aggregator.instance.as_str() {
+/// The demo's calls are priced by the example book; nobody's own calls are without asking for it.
+fn aggregate_settings(
+    config: &Config,
+    folder: &DataFolder,
+    demo: bool,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let instance = match config.aggregator.instance.as_str() {
         "" => "up".into(),
         named => named.to_owned(),
+    };
+    let mut settings = vec![("AGGREGATOR__INSTANCE", instance)];
+    if demo && config.aggregator.prices.is_none() {
+        settings.push(("AGGREGATOR__PRICES", folder.write("example-prices.yaml", EXAMPLE_PRICES)?));
     }
+    Ok(settings)
 }
 
 fn alert_settings(

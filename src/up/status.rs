@@ -5,7 +5,7 @@
 
 mod render;
 
-pub(crate) use render::{milliseconds, money, summary};
+pub(crate) use render::{milliseconds, money, quota, summary};
 
 use super::{crew::Crew, receiver::Inbox, store::Run};
 use crate::{config::Config, migrate};
@@ -21,6 +21,8 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 const REFRESH: Duration = Duration::from_secs(1);
+/// Looks from one reading of the quotas to the next: they read a month.
+const QUOTAS_EVERY: u64 = 5;
 /// Between two plain lines, where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -41,6 +43,7 @@ pub(crate) struct Look {
     /// Events committed per second since the look before.
     pub(crate) rate: f64,
     pub(crate) rollups: Vec<Line>,
+    pub(crate) quotas: Vec<Quota>,
     pub(crate) restarts: u32,
     /// Why ClickHouse could not be asked.
     pub(crate) problem: Option<String>,
@@ -70,6 +73,19 @@ pub(crate) struct Line {
     pub(crate) cost: String,
 }
 
+/// One of the limits that are nearest to their end.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub(crate) struct Quota {
+    pub(crate) integration: String,
+    pub(crate) policy: String,
+    pub(crate) scope: String,
+    pub(crate) full: u64,
+    pub(crate) left: u64,
+    pub(crate) per_minute: f64,
+    /// UTC time of day; empty when it will not run out.
+    pub(crate) exhausts: String,
+}
+
 impl Totals {
     /// Events committed per second since earlier totals.
     fn rate_since(&self, before: &Self, since: Duration) -> f64 {
@@ -96,6 +112,11 @@ const ROLLUPS: &str = "SELECT integration, uniqExact(customer) AS customers, sum
     latencyQuantile(0.5, sumMap(r.latency)) AS p50_ms, latencyQuantile(0.95, sumMap(r.latency)) AS p95_ms, \
     toString(sum(r.cost)) AS cost FROM rollups AS r WHERE window_start > now() - INTERVAL 5 MINUTE \
     GROUP BY integration ORDER BY calls DESC LIMIT 8";
+
+const QUOTAS: &str = "SELECT integration, policy, scope, assumeNotNull(`limit`) AS full, assumeNotNull(remaining) AS left, \
+    used_per_minute AS per_minute, ifNull(formatDateTime(exhausts_at, '%H:%i:%S'), '') AS exhausts FROM quota \
+    WHERE `limit` > 0 AND remaining IS NOT NULL AND observed_at > now() - INTERVAL 1 HOUR \
+    ORDER BY left / full, integration, policy, scope LIMIT 3";
 
 impl Watch {
     /// A watch over a running `up`.
@@ -137,10 +158,14 @@ impl Watch {
     async fn keep_looking(&self) {
         let (mut look, mut looked) = (self.look(None).await, Instant::now());
         let mut tick = tokio::time::interval(REFRESH);
-        loop {
+        for ticks in 0_u64.. {
             tick.tick().await;
             look = self.look(Some((&look, looked.elapsed()))).await;
             looked = Instant::now();
+            if ticks.is_multiple_of(QUOTAS_EVERY) {
+                // What is not known is not shown; the next look tells why.
+                look.quotas = self.client.query(QUOTAS).fetch_all().await.unwrap_or_default();
+            }
             self.looks.send_replace(look.clone());
         }
     }
@@ -155,7 +180,8 @@ impl Watch {
         match asked.await {
             Ok((totals, rollups)) => {
                 let rate = before.map_or(0.0, |(before, since)| totals.rate_since(&before.totals, since));
-                Look { totals, rate, rollups, restarts, problem: None }
+                let quotas = before.map(|(before, _)| before.quotas.clone()).unwrap_or_default();
+                Look { totals, rate, rollups, quotas, restarts, problem: None }
             }
             Err(error) => Look {
                 problem: Some(error.to_string().chars().take(100).collect()),

@@ -232,6 +232,11 @@ pub(crate) async fn same_as_oracle(stack: &Stack) {
     for (key, cell) in &truth.cells {
         assert_eq!(stored.get(key), Some(cell), "{key:?}");
     }
+    let quotas = oracle::stored_quotas(&stack.rows(oracle::QUOTAS).await);
+    assert_eq!(quotas.len(), truth.quotas.len(), "quotas × windows");
+    for (key, cell) in &truth.quotas {
+        assert_eq!(quotas.get(key), Some(cell), "{key:?}");
+    }
     let counted: i64 = truth.cells.values().map(|cell| cell.calls).sum();
     assert_eq!(counted + truth.duplicates + truth.dead_lettered, truth.records);
     let ledger = "SELECT toInt64(sum(consumed)) AS consumed, toInt64(sum(counted)) AS counted, \

@@ -1,11 +1,12 @@
 //! A direct producer: seeded events, duplicates and poison enter Kafka without passing ingest.
 
-use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, avro, topics};
+use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, QuotaObservation, avro, topics};
 use rdkafka::{
     ClientConfig,
     producer::{BaseRecord, Producer, ThreadedProducer},
 };
 use std::{
+    collections::BTreeMap,
     sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -78,6 +79,38 @@ pub(crate) fn event(number: u64) -> CallEvent {
             amount: Amount::from_units(i128::from(number) * 1_000_003 + 7).expect("small"),
             currency: ["USD", "EUR"][pick(27, 2) as usize].into(),
         }),
+        billable: [None, None, Some(true), Some(false)][pick(33, 4) as usize],
+        retry_at_us: (pick(35, 90) == 0).then(|| *BEGAN_US - (pick(36, 150) * 1_000_000) as i64),
+        batch_size: (pick(37, 5) == 0).then(|| 10 + pick(38, 90) as u32),
+        quota: (0..pick(39, 3)).map(|policy| quota(dice, policy)).collect(),
+        attributes: attributes(dice),
         ..CallEvent::default()
     }
+}
+
+/// Answers of one quota come in any order, and some tell only a part.
+fn quota(dice: u64, policy: u64) -> QuotaObservation {
+    let part = dice.rotate_right(20 + policy as u32);
+    QuotaObservation {
+        policy: ["daily", "burst"][policy as usize].into(),
+        scope: ["", "app-1", "app-2"][(part % 3) as usize].into(),
+        limit: (part % 5 > 0).then_some(1_000 + (policy as i64) * 500),
+        remaining: (part % 7 > 0).then_some((part >> 7 & 0x3ff) as i64),
+        reset_us: (part % 2 > 0).then(|| *BEGAN_US + (part >> 9 & 0xff) as i64 * 1_000_000),
+    }
+}
+
+/// What prices are metered by; one amount in a while is no number.
+fn attributes(dice: u64) -> BTreeMap<String, String> {
+    let part = dice.rotate_right(33);
+    let mut entries = BTreeMap::new();
+    if part % 4 > 0 {
+        entries.insert("tokens".to_owned(), (part >> 5 & 0xfff).to_string());
+        entries.insert("model".to_owned(), ["fast-1", "slow-2"][(part >> 4 & 1) as usize].to_owned());
+    }
+    if part % 3 > 0 {
+        let amount = if part % 97 == 0 { "about ten".to_owned() } else { (part >> 6 & 0xfff).to_string() };
+        entries.insert("amount".to_owned(), amount);
+    }
+    entries
 }

@@ -4,6 +4,7 @@
 //! killed. Promise: every test has engines and data of its own; nothing outlives the test; if an engine cannot start,
 //! the test fails and says what is missing.
 
+use crate::tariff;
 use callmeter_engines::{Engines, EnginesOptions, Password};
 use callmeter_ingest::keys;
 use nix::{
@@ -33,6 +34,8 @@ static TURN: Mutex<()> = Mutex::new(());
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_callmeter");
 const PASSWORD: &str = "for-this-test-only";
+/// The price book, in the installation's folder.
+pub(crate) const PRICES: &str = "prices.yaml";
 
 /// Waits until no other installation runs.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -95,6 +98,7 @@ impl Stack {
             engines: Some(engines),
             roles: Vec::new(),
         };
+        std::fs::write(stack.folder.path().join(PRICES), tariff::BOOK).expect("the price book is written");
         let migrated = stack.command("migrate").output().expect("migrate runs");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         stack
@@ -115,6 +119,7 @@ impl Stack {
             ("CLICKHOUSE__USER", callmeter_engines::ADMIN_USER),
             ("CLICKHOUSE__PASSWORD", PASSWORD),
             ("INGEST__KEYS", &self.entry),
+            ("AGGREGATOR__PRICES", PRICES),
         ];
         command.envs(settings.map(|(name, value)| (format!("CALLMETER__{name}"), value)));
         command

@@ -15,7 +15,7 @@ fn push(rows: &mut CallRows, offset: i64, event: &CallEvent, duplicate: bool) {
     let fields = plan.read(&payload).expect("readable");
     let facts = Facts::check(&fields).expect("countable");
     let record = Record { offset, appended_ms: 5, key: None, value: &payload };
-    rows.push(OWNER, record, &fields, &facts, duplicate);
+    rows.push(OWNER, record, &fields, &facts, Found { duplicate, wait_ignored: duplicate });
 }
 
 #[test]
@@ -52,6 +52,7 @@ fn a_row_says_what_the_event_said_and_absent_is_empty_or_null() {
     cost: "null" "500000000000"
     quota: "" "[{\"limit\":9,\"policy\":\"daily\",\"remaining\":null,\"reset_us\":null,\"scope\":\"\"}]"
     headers: "{}" "{a: 1, b: 2}"
+    retry_after_ignored: "1" "0"
     "#);
 }
 

@@ -40,6 +40,12 @@ fn a_number_is_within_its_bounds() {
     check(|event| event.time_us = limits::TIME_END_US, Err(Invalid::OutOfBounds("time")));
     check(|event| event.attempt = 0, Err(Invalid::OutOfBounds("attempt")));
     check(|event| event.attempt = limits::ATTEMPT_MAX + 1, Err(Invalid::OutOfBounds("attempt")));
+    check(|event| event.retry_at_us = Some(limits::TIME_END_US), Err(Invalid::OutOfBounds("retry_at")));
+    check(|event| event.batch_size = Some(limits::BATCH_SIZE_MAX), Ok(()));
+    check(
+        |event| event.batch_size = Some(limits::BATCH_SIZE_MAX + 1),
+        Err(Invalid::OutOfBounds("batch_size")),
+    );
     check(|event| event.latency_us = Some(MAX_LATENCY_US), Ok(()));
     check(|event| event.latency_us = Some(MAX_LATENCY_US + 1), Err(Invalid::OutOfBounds("latency_us")));
     // As Avro has no unsigned numbers, this is -1.
@@ -68,8 +74,8 @@ fn an_absent_number_adds_nothing_and_an_absent_latency_is_not_zero() {
     let plan = Plan::compile(call_event_schema()).expect("compiles");
     let fields = plan.read(&payload).expect("readable");
     let facts = Facts::check(&fields).expect("countable");
-    assert_eq!((facts.queue_us, facts.items, facts.bytes_in, facts.cost), (0, 0, 0, Amount::ZERO));
-    assert_eq!((facts.latency_us, facts.retried, facts.currency), (None, false, ""));
+    assert_eq!((facts.queue_us, facts.items, facts.bytes_in, facts.cost), (0, 0, 0, None));
+    assert_eq!((facts.latency_us, facts.is_retry(), facts.currency), (None, false, ""));
 }
 
 /// Asserts in which window a second of 2023-11-14, 22:13:20 UTC and later, falls.

@@ -1,9 +1,10 @@
 //! Sums over batches are the sum over the log: calls and cuts enter, equal sums leave.
 
 use super::*;
+use callmeter_prices::Book;
 use callmeter_schemas::{Amount, histogram::MAX_LATENCY_US};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One call with few keys, so that keys meet.
 #[derive(Clone, Debug)]
@@ -32,15 +33,21 @@ impl Call {
             tier: "",
             environment: "",
             currency: self.currency,
-            cost: Amount::from_units(self.cost).expect("bounded"),
+            cost: Amount::from_units(self.cost),
             error_class: self.class,
             latency_us: self.latency_us,
             queue_us,
-            retried: self.retried,
+            status: None,
+            attempt: if self.retried { 2 } else { 1 },
             items,
             records,
             bytes_in,
             bytes_out,
+            billable: None,
+            retry_at_us: None,
+            batch_size: 0,
+            quota: &[],
+            attributes: &[],
         }
     }
 }
@@ -61,6 +68,14 @@ prop_compose! {
     }
 }
 
+fn texts(call: &Call) -> [&str; 7] {
+    ["acme", call.customer, "hubspot", call.endpoint, "", "", call.currency]
+}
+
+fn desk() -> Desk {
+    Desk::new(60, Pricing::new(Arc::new(Book::empty())))
+}
+
 /// A key: the series' texts and the window.
 type Key = (Vec<Vec<u8>>, u32);
 
@@ -77,17 +92,16 @@ struct Sums {
 fn defined(calls: &[Call]) -> BTreeMap<Key, Sums> {
     let mut all: BTreeMap<Key, Sums> = BTreeMap::new();
     for call in calls {
-        let facts = call.facts();
-        let texts = ["acme", call.customer, "hubspot", call.endpoint, "", "", call.currency];
         let window = ((1_700_000_000 + call.second) / 60 * 60) as u32;
-        let sums = all.entry((texts.map(|text| text.as_bytes().to_vec()).to_vec(), window)).or_default();
+        let sums =
+            all.entry((texts(call).map(|text| text.as_bytes().to_vec()).to_vec(), window)).or_default();
         let failed = u64::from(call.class != ErrorClass::Ok);
         let [queue_us, items, records, bytes_in, bytes_out] = call.counts;
         let latency_us = call.latency_us.unwrap_or(0);
         let numbers =
             [1, failed, u64::from(call.retried), latency_us, queue_us, items, records, bytes_in, bytes_out];
         sums.numbers.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
-        sums.cost += facts.cost.units();
+        sums.cost += call.cost;
         if failed == 1 {
             *sums.errors.entry(call.class as u8).or_default() += 1;
         }
@@ -99,10 +113,10 @@ fn defined(calls: &[Call]) -> BTreeMap<Key, Sums> {
 }
 
 /// What batches hold together, as ClickHouse adds them up.
-fn added(batches: &[Batch], interner: &Interner) -> BTreeMap<Key, Sums> {
+fn added(batches: &[Batch], desk: &Desk) -> BTreeMap<Key, Sums> {
     let mut all: BTreeMap<Key, Sums> = BTreeMap::new();
     for cell in batches.iter().flat_map(|batch| &batch.cells) {
-        let texts = (0..7).map(|dimension| interner.text(cell.series, dimension).to_vec()).collect();
+        let texts = (0..7).map(|dimension| desk.names.text(cell.series, dimension).to_vec()).collect();
         let sums = all.entry((texts, cell.window_start)).or_default();
         let numbers = [
             cell.calls,
@@ -133,28 +147,28 @@ proptest! {
         calls in prop::collection::vec(calls(), 0..60),
         cuts in prop::collection::vec(any::<bool>(), 60),
     ) {
-        let mut interner = Interner::default();
+        let mut desk = desk();
         let mut batches = vec![Batch::new(0)];
         for (at, call) in calls.iter().enumerate() {
             if cuts[at] {
                 batches.push(Batch::new(at as i64));
             }
             let batch = batches.last_mut().expect("one at least");
-            batch.count(&call.facts(), 60, &mut interner);
+            batch.count(at as i64, &call.facts(), false, &mut desk);
             batch.took(at as i64, 0);
         }
-        prop_assert_eq!(added(&batches, &interner), defined(&calls));
+        prop_assert_eq!(added(&batches, &desk), defined(&calls));
         prop_assert_eq!(batches.iter().map(Batch::counted).sum::<u64>(), calls.len() as u64);
         prop_assert!(batches.windows(2).all(|pair| pair[0].next == pair[1].first));
     }
 
     #[test]
     fn a_batch_lists_its_keys_once_and_in_order_of_appearance(calls in prop::collection::vec(calls(), 0..60)) {
-        let (mut interner, mut batch) = (Interner::default(), Batch::new(0));
+        let (mut desk, mut batch) = (desk(), Batch::new(0));
         let mut seen = Vec::new();
         for call in &calls {
-            batch.count(&call.facts(), 60, &mut interner);
-            let key = (interner.number(&call.facts()), call.facts().window_start(60));
+            batch.count(0, &call.facts(), false, &mut desk);
+            let key = (desk.names.number(texts(call)), call.facts().window_start(60));
             if !seen.contains(&key) {
                 seen.push(key);
             }
@@ -204,7 +218,7 @@ fn a_batch_is_full_at_each_of_its_bounds() {
     poisoned.set_aside(poison(1));
     assert!(poisoned.is_full(&bounds));
 
-    let (mut keys, mut interner) = (Batch::new(0), Interner::default());
+    let (mut keys, mut desk) = (Batch::new(0), desk());
     let call = |second| Call {
         customer: "a",
         endpoint: "",
@@ -217,31 +231,17 @@ fn a_batch_is_full_at_each_of_its_bounds() {
         retried: false,
     };
     for (second, full) in [(0, false), (1, false), (39, false), (40, true)] {
-        keys.count(&call(second).facts(), 60, &mut interner);
+        keys.count(0, &call(second).facts(), false, &mut desk);
         assert_eq!(keys.is_full(&bounds), full, "second {second}");
     }
 }
 
 #[test]
 fn series_that_only_differ_in_where_texts_end_are_different() {
-    let mut interner = Interner::default();
-    let mut call = Call {
-        customer: "ab",
-        endpoint: "",
-        currency: "",
-        second: 0,
-        class: ErrorClass::Ok,
-        latency_us: None,
-        cost: 0,
-        counts: [0; 5],
-        retried: false,
-    };
-    let number = interner.number(&call.facts());
-    call.second = 100;
-    assert_eq!(interner.number(&call.facts()), number);
-    let mut moved = call.facts();
-    (moved.customer, moved.integration) = ("abh", "ubspot");
-    assert_ne!(interner.number(&moved), number);
-    assert_eq!(interner.text(number, 1), b"ab");
-    assert_eq!(interner.text(number, 6), b"");
+    let mut names = SeriesNames::default();
+    let number = names.number(["acme", "ab", "hubspot", "", "", "", ""]);
+    assert_eq!(names.number(["acme", "ab", "hubspot", "", "", "", ""]), number);
+    assert_ne!(names.number(["acme", "abh", "ubspot", "", "", "", ""]), number);
+    assert_eq!(names.text(number, 1), b"ab");
+    assert_eq!(names.text(number, 6), b"");
 }

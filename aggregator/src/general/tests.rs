@@ -116,6 +116,23 @@ proptest! {
     }
 }
 
+#[test]
+fn records_in_an_earlier_form_of_the_schema_are_read() {
+    // The id that documentation named before fields were added; services may still write it.
+    const EARLIER: u32 = 4_165_641_790;
+    let earlier = Schema::parse_str(callmeter_schemas::avro::EARLIER_SCHEMAS[0]).expect("a schema");
+    let now = from_avro_datum(call_event_schema(), &mut &payload(&event("c"))[..], None).expect("readable");
+    let Value::Record(fields) = now else { panic!("not a record") };
+    let added = ["billable", "retry_at", "batch_size"];
+    let kept = fields.into_iter().filter(|(name, _)| !added.contains(&name.as_str())).collect();
+    let record = framed(EARLIER, &to_avro_datum(&earlier, Value::Record(kept)).expect("written"));
+    let schemas = Schemas::new(&BTreeMap::new()).expect("usable");
+    let mut scratch = Vec::new();
+    let fields = schemas.read(&record, &mut scratch).expect("readable");
+    let facts = Facts::check(&fields).expect("countable");
+    assert_eq!((facts.customer, facts.billable, facts.retry_at_us, facts.batch_size), ("c", None, None, 0));
+}
+
 /// Asserts why a record of one field beside an event's own is refused.
 #[track_caller]
 fn check_refused(name: &str, kind: Json, value: Value, wanted: &str) {

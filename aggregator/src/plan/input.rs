@@ -52,6 +52,15 @@ impl<'a> Input<'a> {
         i32::try_from(value).map(i64::from).map_err(|_| Malformed::NumberTooLong)
     }
 
+    /// 0 for false, 1 for true.
+    #[inline]
+    pub(super) fn boolean(&mut self) -> Result<i64, Malformed> {
+        match self.take(1)?[0] {
+            byte @ 0..=1 => Ok(i64::from(byte)),
+            _ => Err(Malformed::BadBranch),
+        }
+    }
+
     #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;

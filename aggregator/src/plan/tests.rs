@@ -59,6 +59,7 @@ fn agree(fields: &Fields<'_>, value: &Value) {
             Value::Null => None,
             Value::Int(number) => Some(i64::from(*number)),
             Value::Long(number) | Value::TimestampMicros(number) => Some(*number),
+            Value::Boolean(flag) => Some(i64::from(*flag)),
             other => panic!("not a number: {other:?}"),
         };
         assert_eq!(fields.number(place), wanted, "{name}");
@@ -161,7 +162,7 @@ proptest! {
     }
 }
 
-const BUILT_IN_FIELDS: usize = 31;
+const BUILT_IN_FIELDS: usize = 34;
 const ADDITIONS: usize = 8;
 
 /// Fields that the built-in schema does not have, each with a value.

@@ -7,7 +7,7 @@ use crate::{
     plan::Plan,
     samples::{event, native, payload},
 };
-use callmeter_schemas::{Amount, Cost, PoisonReason, avro::call_event_schema};
+use callmeter_schemas::{Amount, Cost, PoisonReason, QuotaObservation, avro::call_event_schema};
 
 const OWNER: Owner<'_> = Owner { src: "cluster:calls:id", part: 3 };
 
@@ -21,6 +21,20 @@ fn lines(block: &[u8]) -> String {
         cells.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     };
     (0..rows).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn quota() -> QuotaObservation {
+    QuotaObservation {
+        policy: "daily".into(),
+        scope: "app".into(),
+        limit: Some(1_000),
+        remaining: Some(7),
+        reset_us: None,
+    }
+}
+
+fn desk() -> Desk {
+    Desk::new(60, Pricing::new(Arc::new(Book::empty())))
 }
 
 #[track_caller]
@@ -45,19 +59,20 @@ fn a_genesis_is_its_row_and_the_first_marker() {
 #[test]
 fn a_batch_is_its_deltas_its_marker_and_its_ledger_row_in_one_block() {
     let plan = Plan::compile(call_event_schema()).expect("compiles");
-    let (mut batch, mut interner) = (Batch::new(100), Interner::default());
+    let (mut batch, mut desk) = (Batch::new(100), desk());
     for (offset, customer) in [(100, "c1"), (101, "c2"), (102, "c1")] {
         let mut event = event(customer);
         event.status = Some(if offset == 102 { 503 } else { 200 });
         event.latency_us = Some(1_000 + offset as u64);
         event.attempt = 2;
+        event.quota = (customer == "c1").then(quota).into_iter().collect();
         event.cost = (customer == "c1").then(|| Cost {
             amount: Amount::parse("-0.000000000001").expect("an amount"),
             currency: "EUR".into(),
         });
         let payload = payload(&event);
         let fields: Fields<'_> = plan.read(&payload).expect("readable");
-        batch.count(&Facts::check(&fields).expect("countable"), 60, &mut interner);
+        batch.count(offset, &Facts::check(&fields).expect("countable"), false, &mut desk);
         batch.took(offset, 0);
     }
     batch.duplicates += 1;
@@ -71,11 +86,12 @@ fn a_batch_is_its_deltas_its_marker_and_its_ledger_row_in_one_block() {
         value: Vec::new(),
     });
     batch.took(104, 0);
-    let block = of_batch(OWNER, &batch, &interner);
+    let block = of_batch(OWNER, &batch, &desk);
     check_structure(&block);
-    insta::assert_snapshot!(lines(&block), @"
-    kind=4 window_start=1699999980 workspace=acme customer=c1 integration=hubspot currency=EUR calls=2 errors=1 errors_by_class={upstream_5xx: 1} attempts_retried=2 latency_us_sum=2202 latency={324: 2} cost=-2
-    kind=4 window_start=1699999980 workspace=acme customer=c2 integration=hubspot calls=1 attempts_retried=1 latency_us_sum=1101 latency={324: 1}
+    insta::assert_snapshot!(lines(&block), @r"
+    kind=4 window_start=1699999980 workspace=acme customer=c1 integration=hubspot currency=EUR calls=2 errors=1 errors_by_class={upstream_5xx: 1} attempts_retried=2 latency_us_sum=2202 latency={324: 2} cost=-2 billable_calls=2 cost_failed=-1 cost_retried=-1
+    kind=4 window_start=1699999980 workspace=acme customer=c2 integration=hubspot calls=1 attempts_retried=1 latency_us_sum=1101 latency={324: 1} billable_calls=1
+    kind=5 window_start=1699999980 workspace=acme customer=c1 integration=hubspot calls=2 policy=daily scope=app quota_latest=(1700000000001102, 102, 1000, 7, -1)
     kind=2 src=cluster:calls:id part=3 next_offset=105
     kind=3 src=cluster:calls:id part=3 batch_first=100 next_offset=105 commits=1 consumed=5 duplicates=1 dead_lettered=1 calls=3
     ");
@@ -86,7 +102,7 @@ fn a_batch_without_a_countable_record_still_moves_the_marker() {
     let mut batch = Batch::new(7);
     batch.duplicates += 1;
     batch.took(7, 0);
-    let block = of_batch(OWNER, &batch, &Interner::default());
+    let block = of_batch(OWNER, &batch, &desk());
     check_structure(&block);
     insta::assert_snapshot!(lines(&block), @"
     kind=2 src=cluster:calls:id part=3 next_offset=8

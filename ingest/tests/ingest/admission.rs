@@ -1,7 +1,9 @@
 //! Bodies enter, events and rejections leave: what a sender may rely on, without HTTP and Kafka.
 
+use super::harness::context;
 use callmeter_ingest::{
     admit::{Context, Notes, admit},
+    cardinality::{Bounds, Cardinality},
     intake::{Form, Intake, take_in},
     json::{self, BodyError, Layout},
 };
@@ -31,7 +33,7 @@ fn event(body: &str) -> Result<(CallEvent, Notes), String> {
         return Err(format!("{} {why}", why.code.as_str()));
     }
     let mut new_id = || "new".to_owned();
-    let mut context = Context { workspace: "acme-inc", now_us: NOW_US, new_id: &mut new_id };
+    let mut context = context("acme-inc", NOW_US, &mut new_id);
     let (mut event, mut notes) = (CallEvent::default(), Notes::default());
     match admit(item.draft, &mut context, &mut event, &mut notes) {
         Ok(()) => Ok((event, notes)),
@@ -41,8 +43,7 @@ fn event(body: &str) -> Result<(CallEvent, Notes), String> {
 
 fn intake(body: &[u8], layout: Layout) -> Result<Intake, BodyError> {
     let mut new_id = || "new".to_owned();
-    let context = Context { workspace: "acme-inc", now_us: NOW_US, new_id: &mut new_id };
-    take_in(body, Form::Events(layout), 100, context)
+    take_in(body, Form::Events(layout), 100, context("acme-inc", NOW_US, &mut new_id))
 }
 
 fn told(intake: &Intake) -> String {
@@ -85,6 +86,8 @@ fn a_full_event_keeps_what_was_said_and_loses_secrets() {
         data_type: Some("contacts".into()),
         operation: Some("read".into()),
         trace_id: Some("4bf9".into()),
+        billable: Some(true),
+        batch_size: Some(100),
         quota: vec![QuotaObservation {
             policy: "daily".into(),
             scope: "app-1".into(),
@@ -102,7 +105,13 @@ fn a_full_event_keeps_what_was_said_and_loses_secrets() {
         ..CallEvent::default()
     };
     assert_eq!(event, wanted);
-    let lost = Notes { unknown_members: 4, dropped_members: 1, dropped_headers: 1, dropped_attributes: 1 };
+    let lost = Notes {
+        unknown_members: 4,
+        dropped_members: 1,
+        dropped_headers: 1,
+        dropped_attributes: 1,
+        ..Notes::default()
+    };
     assert_eq!(notes, lost);
 }
 
@@ -110,6 +119,7 @@ fn a_full_event_keeps_what_was_said_and_loses_secrets() {
 fn the_least_event_is_a_customer_and_an_integration_or_host() {
     let (least, _) = event(r#"{"customer":"acme","host":"api.x.com"}"#).expect("it is enough");
     assert_eq!((least.integration.as_str(), least.id.as_str(), least.time_us), ("api.x.com", "new", NOW_US));
+    assert_eq!((least.endpoint.as_str(), least.billable), ("", Some(true)));
     let (by_url, _) =
         event(r#"{"customer":"acme","url":"https://u:p@Api.x.com:8443/v1/a?key=1"}"#).expect("it is enough");
     assert_eq!((by_url.integration.as_str(), by_url.path.as_deref()), ("api.x.com", Some("/v1/a")));
@@ -118,6 +128,76 @@ fn the_least_event_is_a_customer_and_an_integration_or_host() {
             .expect("it is enough");
     assert_eq!((by_host.integration.as_str(), by_host.host.as_deref()), ("api.x.com", Some("api.x.com")));
     assert_eq!(by_host.endpoint, "GET https://api.x.com/v1");
+}
+
+#[test]
+fn the_profile_tells_what_the_sender_did_not_say() {
+    let bare = r#"{"customer":"acme","host":"API.hubapi.com","method":"get","path":"/crm/v3/objects/deals/77?x=1",
+        "status":429,"latency_ms":1000,"error":"DAILY","headers":{"X-HubSpot-RateLimit-Daily":"250000",
+        "X-HubSpot-RateLimit-Daily-Remaining":"0","Retry-After":"30"}"#;
+    let (told, _) = event(&format!("{bare}}}")).expect("it is an event");
+    assert_eq!(
+        (told.integration.as_str(), told.endpoint.as_str()),
+        ("hubspot", "GET /crm/v3/objects/deals/{id}")
+    );
+    assert_eq!(told.path.as_deref(), Some("/crm/v3/objects/deals/77"));
+    assert_eq!(told.error_class, Some(ErrorClass::QuotaExhausted));
+    assert_eq!((told.billable, told.batch_size), (Some(true), Some(100)));
+    assert_eq!(told.retry_at_us, Some(NOW_US + 31_000_000), "30 s after the answer, which came after 1 s");
+    let daily = QuotaObservation {
+        policy: "daily".into(),
+        scope: "acme".into(),
+        limit: Some(250_000),
+        remaining: Some(0),
+        reset_us: None,
+    };
+    assert_eq!(told.quota, [daily]);
+    let said = r#","integration":"crm","endpoint":"GET /deals","error_class":"validation","quota":[{"policy":"mine"}]}"#;
+    let (said, _) = event(&format!("{bare}{said}")).expect("it is an event");
+    assert_eq!((said.integration.as_str(), said.endpoint.as_str()), ("crm", "GET /deals"));
+    assert_eq!((said.error_class, said.quota.len()), (Some(ErrorClass::Validation), 1));
+    assert_eq!(said.quota[0].policy, "mine");
+}
+
+#[test]
+fn secrets_in_paths_go_no_further() {
+    for (host, path, kept) in [
+        ("api.telegram.org", "/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "/bot{secret}/getMe"),
+        ("api.x.com", "/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "/{secret}/getMe"),
+        ("api.x.com", "/t/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk/x", "/t/{secret}/x"),
+    ] {
+        for member in [format!(r#""path":"{path}""#), format!(r#""endpoint":"POST {path}","path":"{path}""#)]
+        {
+            let (event, _) =
+                event(&format!(r#"{{"customer":"a","host":"{host}","method":"POST",{member}}}"#))
+                    .expect("it is an event");
+            assert_eq!(event.path.as_deref(), Some(kept));
+            assert!(
+                event.endpoint.starts_with("POST /") && event.endpoint.contains("{secret}"),
+                "{}",
+                event.endpoint
+            );
+        }
+    }
+}
+
+#[test]
+fn names_beyond_the_bounds_of_a_customer_become_other_also_when_they_were_said() {
+    let cardinality = Cardinality::new(Bounds { integrations: 1, endpoints: 2 });
+    let (mut seen, mut notes) = (Vec::new(), Notes::default());
+    let body = r#"[{"customer":"a","integration":"x","endpoint":"1","tier":"t"},{"customer":"a","integration":"x","endpoint":"2","tier":"t"},
+        {"customer":"a","integration":"x","endpoint":"3","tier":"t"},{"customer":"a","integration":"y","endpoint":"1","tier":"t"},
+        {"customer":"a","integration":"x","endpoint":"1","tier":"t"},{"customer":"b","integration":"y","endpoint":"1","tier":"t"}]"#;
+    json::for_each(body.as_bytes(), Layout::Array, 10, &mut |item| {
+        let mut event = CallEvent::default();
+        let mut new_id = || "new".to_owned();
+        let mut context = Context { cardinality: &cardinality, ..context("w", NOW_US, &mut new_id) };
+        admit(item.draft, &mut context, &mut event, &mut notes).expect("they are events");
+        seen.push([event.integration, event.endpoint, event.tier].join(" "));
+    })
+    .expect("it is an array");
+    assert_eq!(seen, ["x 1 t", "x 2 t", "x other other", "other other other", "x 1 t", "y 1 t"]);
+    assert_eq!((notes.capped_integrations, notes.capped_endpoints), (1, 2));
 }
 
 #[test]

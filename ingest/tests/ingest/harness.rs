@@ -1,7 +1,13 @@
-//! A running ingest and a sender to it.
+//! A running ingest and a sender to it, and what admission is told.
 
-use callmeter_ingest::{IngestConfig, IngestMetrics, keys};
+use callmeter_ingest::{
+    IngestConfig, IngestMetrics,
+    admit::Context,
+    cardinality::{Bounds, Cardinality},
+    keys,
+};
 use callmeter_schemas::{avro, config::KafkaConfig, topics};
+use callmeter_vendors::Catalogue;
 use prometheus_client::registry::Registry;
 use rdkafka::{
     ClientConfig, Message,
@@ -19,6 +25,19 @@ use tokio::{
 
 static KEY: LazyLock<keys::Generated> =
     LazyLock::new(|| keys::generate("acme-inc", &[7; keys::RANDOM_BYTES]));
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::built_in);
+static CARDINALITY: LazyLock<Cardinality> =
+    LazyLock::new(|| Cardinality::new(Bounds { integrations: 100_000, endpoints: 1_000_000 }));
+
+/// What admission is told, with the built-in profiles and room for every name.
+pub(crate) fn context<'c>(
+    workspace: &'c str,
+    now_us: i64,
+    new_id: &'c mut dyn FnMut() -> String,
+) -> Context<'c> {
+    Context { workspace, now_us, new_id, catalogue: &CATALOGUE, cardinality: &CARDINALITY }
+}
 
 /// A sender.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! Recorded exports of real SDKs enter, call events leave; checked against the recordings' own ledgers.
 
+use super::harness::context;
 use callmeter_ingest::{
-    admit::{Context, Notes, admit},
+    admit::{Notes, admit},
     inflate, otlp,
     span::UNATTRIBUTED,
 };
@@ -64,8 +65,8 @@ fn events(body: &[u8]) -> (Vec<CallEvent>, usize) {
         otlp::Taken::NoCall => ignored += 1,
         otlp::Taken::Malformed(why) => panic!("a recorded span was rejected: {why}"),
         otlp::Taken::Call(draft) => {
-            let mut context =
-                Context { workspace: "acme", now_us, new_id: &mut || panic!("every span has an id") };
+            let mut new_id = || panic!("every span has an id");
+            let mut context = context("acme", now_us, &mut new_id);
             let mut event = CallEvent::default();
             admit(*draft, &mut context, &mut event, &mut Notes::default())
                 .expect("a recorded span is a call");
@@ -234,6 +235,86 @@ fn recorded_failures_have_the_class_that_their_library_means() {
     requests.exceptions.ConnectionError None connect
     requests.exceptions.ReadTimeout None timeout
     urllib3.exceptions.MaxRetryError None connect
+    ");
+}
+
+#[test]
+fn recorded_calls_are_of_their_vendors_and_their_endpoints_are_templates() {
+    let mut endpoints = BTreeMap::<String, BTreeSet<String>>::new();
+    let mut quotas = BTreeSet::new();
+    for language in ["python", "go"] {
+        for event in Recording::read(language).all() {
+            endpoints.entry(event.integration.clone()).or_default().insert(event.endpoint.clone());
+            for quota in &event.quota {
+                assert!(quota.limit.is_some() && quota.remaining.is_some(), "{quota:?}");
+                let whose = if quota.scope == event.customer { "customer" } else { &quota.scope };
+                quotas.insert(format!("{} {} of {whose}", event.integration, quota.policy));
+            }
+        }
+    }
+    let lines = endpoints.into_iter().flat_map(|(integration, endpoints)| {
+        endpoints.into_iter().map(move |endpoint| format!("{integration} {endpoint}"))
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    api.vendor-gone.invalid GET /v2/accounts/{id}
+    github DELETE /repos/{owner}/{repo}/git/refs/{ref*}
+    github GET /repos/{owner}/{repo}/commits/{ref}
+    github GET /repos/{owner}/{repo}/git/refs/{ref*}
+    github GET /repos/{owner}/{repo}/issues
+    github GET /repositories/{id}/issues
+    github GET /search/code
+    github GET /user
+    github POST /repos/{owner}/{repo}/issues
+    github PUT /repos/{owner}/{repo}/contents/{path*}
+    hubspot DELETE /crm/v3/objects/deals/{id}
+    hubspot GET /contacts/v1/lists/all/contacts/all
+    hubspot GET /crm/v3/objects/contacts
+    hubspot GET /crm/v3/objects/contacts/{id}
+    hubspot PATCH /crm/v3/objects/companies/{id}
+    hubspot POST /crm/v3/objects/contacts
+    hubspot POST /crm/v3/objects/contacts/search
+    openai DELETE /v1/files/{file}
+    openai GET /v1/models
+    openai POST /v1/chat/completions
+    openai POST /v1/embeddings
+    salesforce DELETE /services/data/{version}/sobjects/Lead/{id}
+    salesforce GET /services/data/{version}/query
+    salesforce GET /services/data/{version}/sobjects/Account/{id}
+    salesforce HEAD /services/data/{version}/limits
+    salesforce PATCH /services/data/{version}/sobjects/Opportunity/{id}
+    salesforce POST /services/data/{version}/sobjects/Contact
+    shopify DELETE /admin/api/{version}/webhooks/{id}.json
+    shopify GET /admin/api/{version}/orders.json
+    shopify GET /admin/api/{version}/products/{id}.json
+    shopify POST /admin/api/{version}/graphql.json
+    shopify POST /admin/api/{version}/orders.json
+    shopify PURGE /cdn/shop/files/logo.png
+    shopify PUT /admin/api/{version}/variants/{id}.json
+    shopify _OTHER /cdn/shop/files/logo.png
+    stripe DELETE /v1/subscriptions/{id}
+    stripe GET /v1/charges/{id}
+    stripe GET /v1/customers/{id}
+    stripe GET /v1/invoices
+    stripe POST /v1/payment_intents
+    stripe POST /v1/refunds
+    ");
+    insta::assert_snapshot!(quotas.into_iter().collect::<Vec<_>>().join("\n"), @"
+    github core of customer
+    github search of customer
+    hubspot daily of customer
+    hubspot ten-secondly of customer
+    openai requests of app
+    openai tokens of app
+    salesforce daily of acme.my.salesforce.com
+    salesforce daily of globex.my.salesforce.com
+    salesforce daily of hooli.my.salesforce.com
+    salesforce daily of initech.my.salesforce.com
+    salesforce daily of umbrella.my.salesforce.com
+    shopify rest of acme.myshopify.com
+    shopify rest of globex.myshopify.com
+    shopify rest of hooli.myshopify.com
+    shopify rest of initech.myshopify.com
+    shopify rest of umbrella.myshopify.com
     ");
 }
 

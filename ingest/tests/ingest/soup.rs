@@ -1,7 +1,7 @@
 //! Any bytes enter, nothing panics.
 
+use super::harness::context;
 use callmeter_ingest::{
-    admit::Context,
     intake::{Form, take_in},
     json::{self, Layout},
 };
@@ -9,8 +9,7 @@ use proptest::prelude::*;
 
 fn take(body: &[u8], form: Form) {
     let mut new_id = || "new".to_owned();
-    let context = Context { workspace: "w", now_us: 1_795_176_000_000_000, new_id: &mut new_id };
-    let _ = take_in(body, form, 1_000, context);
+    let _ = take_in(body, form, 1_000, context("w", 1_795_176_000_000_000, &mut new_id));
 }
 
 fn soup() -> impl Strategy<Value = Vec<u8>> {

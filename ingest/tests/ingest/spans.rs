@@ -1,11 +1,12 @@
 //! Hand-made spans enter, call events leave: what the recordings do not show.
 
+use super::harness::context;
 use callmeter_ingest::{
-    admit::{Context, Notes, admit},
+    admit::{Notes, admit},
     json::BodyError,
     otlp::{self, Taken},
 };
-use callmeter_schemas::{CallEvent, ErrorClass};
+use callmeter_schemas::{CallEvent, ErrorClass, QuotaObservation};
 use serde_json::{Value, json};
 
 const START: u64 = 1_795_176_000_000_000_000;
@@ -42,7 +43,8 @@ fn events(resource: &[(&str, Value)], spans: &[Value]) -> Vec<Result<CallEvent, 
         Taken::Malformed(why) => events.push(Err(format!("{} {why}", why.code.as_str()))),
         Taken::Call(draft) => {
             let now_us = START as i64 / 1_000;
-            let mut context = Context { workspace: "w", now_us, new_id: &mut || panic!("spans have ids") };
+            let mut new_id = || panic!("spans have ids");
+            let mut context = context("w", now_us, &mut new_id);
             let mut event = CallEvent::default();
             let admitted = admit(*draft, &mut context, &mut event, &mut Notes::default());
             events.push(admitted.map(|()| event).map_err(|why| format!("{} {why}", why.code.as_str())));
@@ -98,6 +100,13 @@ fn current_names_fill_the_whole_event() {
         attempt: 3,
         bytes_in: Some(512),
         headers: [("x-ratelimit-limit".to_owned(), "10, 20".to_owned())].into(),
+        quota: vec![QuotaObservation {
+            policy: "default".into(),
+            scope: "acme".into(),
+            limit: Some(10),
+            ..QuotaObservation::default()
+        }],
+        billable: Some(true),
         ..CallEvent::default()
     };
     assert_eq!(found, wanted);

@@ -48,6 +48,7 @@ prop_compose! {
         cost in prop::option::of((-(10_i128.pow(23))..10_i128.pow(23), "[A-Z]{3}")),
         quota in prop::collection::vec(("[a-z]{1,5}", prop::option::of(any::<i64>())), 0..3),
         maps in prop::collection::vec(prop::collection::btree_map("[a-z]{1,5}", "\\PC{0,5}", 0..4), 3),
+        meaning in (prop::option::of(any::<bool>()), prop::option::of(any::<i64>()), prop::option::of(1..1000_u32)),
     ) -> CallEvent {
         CallEvent {
             workspace: texts[0].clone(), id: texts[1].clone(), time_us, customer: texts[2].clone(),
@@ -63,6 +64,7 @@ prop_compose! {
                 policy, scope: "app".into(), limit, remaining: None, reset_us: limit,
             }).collect(),
             headers: maps[0].clone(), attributes: maps[1].clone(), extra: maps[2].clone(),
+            billable: meaning.0, retry_at_us: meaning.1, batch_size: meaning.2,
         }
     }
 }
@@ -95,6 +97,9 @@ proptest! {
         ] {
             prop_assert_eq!(field(&value, name), &optional_text(wanted));
         }
+        prop_assert_eq!(field(&value, "billable"), &event.billable.map_or(Value::Null, Value::Boolean));
+        prop_assert_eq!(field(&value, "retry_at"), &event.retry_at_us.map_or(Value::Null, Value::TimestampMicros));
+        prop_assert_eq!(field(&value, "batch_size"), &event.batch_size.map_or(Value::Null, |size| Value::Int(size as i32)));
         match (&event.cost, field(&value, "cost")) {
             (None, read) => prop_assert_eq!(read, &Value::Null),
             (Some(cost), read) => {

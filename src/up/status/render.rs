@@ -1,11 +1,11 @@
 //! How the status reads: one look enters, lines of text leave. Pure.
 
-use super::{Line, Look};
+use super::{Line, Look, Quota};
 use crate::up::store::Run;
 use std::path::Path;
 
 /// Lines of the block that updates in place.
-pub(super) const HEIGHT: usize = 12;
+pub(super) const HEIGHT: usize = 16;
 
 /// What is said once everything runs.
 pub(super) fn greeting(run: &Run, logs: &Path) -> String {
@@ -35,6 +35,10 @@ pub(super) fn block(look: &Look) -> Vec<String> {
     match look.rollups.is_empty() {
         true => lines.push("waiting for the first rollups".into()),
         false => lines.extend(table(look)),
+    }
+    if !look.quotas.is_empty() {
+        lines.extend(["".into(), "tightest quotas".into()]);
+        lines.extend(look.quotas.iter().map(quota));
     }
     lines.resize(HEIGHT, String::new());
     lines
@@ -84,6 +88,18 @@ fn row(line: &Line) -> String {
     )
 }
 
+/// One limit in words.
+pub(crate) fn quota(quota: &Quota) -> String {
+    let Quota { integration, policy, scope, full, left, per_minute, exhausts } = quota;
+    let shared = if scope.is_empty() { String::new() } else { format!(" of {scope}") };
+    let end = match (left, exhausts.as_str()) {
+        (0, _) => "used up".into(),
+        (_, "") => format!("{per_minute:.0} a minute"),
+        (_, at) => format!("{per_minute:.0} a minute, used up at {at} UTC"),
+    };
+    format!("{integration} {policy}{shared}: {left} of {full} left, {end}")
+}
+
 /// Whole milliseconds; nothing was measured when it is no number.
 pub(crate) fn milliseconds(value: f64) -> String {
     if value.is_nan() { "-".into() } else { format!("{value:.0}") }
@@ -123,16 +139,32 @@ mod tests {
             lag: 3,
             firing: 1,
         };
-        let look = Look { totals, rate: 199.6, rollups: vec![line], restarts: 0, problem: None };
+        let quota = |scope: &str, left, exhausts: &str| Quota {
+            integration: "hubspot".into(),
+            policy: "daily".into(),
+            scope: scope.into(),
+            full: 250_000,
+            left,
+            per_minute: 41.6,
+            exhausts: exhausts.into(),
+        };
+        let quotas =
+            vec![quota("globex", 0, "11:00:00"), quota("acme", 900, "11:22:03"), quota("", 240_000, "")];
+        let look = Look { totals, rate: 199.6, rollups: vec![line], quotas, restarts: 0, problem: None };
         let lines = block(&look);
         assert_eq!(lines.len(), HEIGHT);
         assert_eq!(
-            lines[..4],
+            lines[..9],
             [
                 "200 events/s   7200 counted   5 duplicates   0 dead-lettered   lag 3   840 rollup rows   1 alerts firing",
                 "",
                 "last 5 min   customers     calls   errors    p50 ms    p95 ms         cost",
                 "stripe              28      1200     5.0%       181       421       0.6543",
+                "",
+                "tightest quotas",
+                "hubspot daily of globex: 0 of 250000 left, used up",
+                "hubspot daily of acme: 900 of 250000 left, 42 a minute, used up at 11:22:03 UTC",
+                "hubspot daily: 240000 of 250000 left, 42 a minute",
             ]
         );
     }

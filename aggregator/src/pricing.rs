@@ -1,0 +1,131 @@
+//! Pricing: checked facts enter, what the attempt costs and whose row it belongs to leaves.
+//!
+//! Prices that do not depend on the month's use become money here; the others become usage of a line, which the view
+//! `usage_costs` prices. Promise: the result depends on the facts and the price book alone; a cost that the
+//! event itself tells wins, and is never priced again.
+
+use crate::{
+    facts::Facts,
+    intern::Interner,
+    plan::{Input, Malformed},
+};
+use callmeter_prices::{Attempt, Attributes, Book, Charge, Selection};
+use std::sync::Arc;
+
+/// Workspace, customer, integration, endpoint, tier, environment and currency.
+pub type SeriesNames = Interner<7>;
+
+/// A price book, and what it holds for the series seen so far.
+#[derive(Debug)]
+pub struct Pricing {
+    book: Arc<Book>,
+    by_series: Vec<Option<Priced>>,
+    charge: Charge,
+}
+
+/// What the book holds for one series.
+#[derive(Debug)]
+struct Priced {
+    selection: Selection,
+    /// The series with the currency of the prices; the series itself when nothing is priced.
+    series: u32,
+}
+
+impl Pricing {
+    /// Prices by a book.
+    pub fn new(book: Arc<Book>) -> Self {
+        Self { book, by_series: Vec::new(), charge: Charge::default() }
+    }
+
+    /// The price book.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Forgets every series: their numbers mean nothing any more.
+    pub fn forget(&mut self) {
+        self.by_series.clear();
+    }
+
+    /// Charges one attempt: the series under which it is counted, and the charge.
+    pub fn charge(&mut self, facts: &Facts<'_>, names: &mut SeriesNames) -> (u32, &Charge) {
+        let series = names.number(dimensions(facts, facts.currency));
+        let Self { book, by_series, charge } = self;
+        let attempt = Attempt {
+            time_us: facts.time_us,
+            attempt: facts.attempt,
+            error_class: facts.error_class,
+            status: facts.status,
+            billable: facts.billable,
+            items: facts.items,
+            records: facts.records,
+            bytes_in: facts.bytes_in,
+            bytes_out: facts.bytes_out,
+            attributes: &AvroEntries(facts.attributes),
+        };
+        if let Some(told) = facts.cost {
+            book.charge(&Selection::default(), &attempt, charge);
+            charge.cost_units = told.units();
+            return (series, charge);
+        }
+        if by_series.len() <= series as usize {
+            by_series.resize_with(series as usize + 1, || None);
+        }
+        let priced = by_series[series as usize].get_or_insert_with(|| select(book, facts, series, names));
+        book.charge(&priced.selection, &attempt, charge);
+        (priced.series, charge)
+    }
+}
+
+fn select(book: &Book, facts: &Facts<'_>, series: u32, names: &mut SeriesNames) -> Priced {
+    let Some(tariff) = book.integration(facts.integration) else {
+        return Priced { selection: Selection::default(), series };
+    };
+    let selection = tariff.selection(facts.endpoint, facts.tier);
+    let series = match selection.is_empty() {
+        true => series,
+        false => names.number(dimensions(facts, tariff.currency())),
+    };
+    Priced { selection, series }
+}
+
+fn dimensions<'f>(facts: &Facts<'f>, currency: &'f str) -> [&'f str; 7] {
+    [
+        facts.workspace,
+        facts.customer,
+        facts.integration,
+        facts.endpoint,
+        facts.tier,
+        facts.environment,
+        currency,
+    ]
+}
+
+/// The entries of an Avro map of texts.
+struct AvroEntries<'a>(&'a [u8]);
+
+impl Attributes for AvroEntries<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        // The plan walked these bytes already, so that reading cannot fail here.
+        find(self.0, name).ok().flatten()
+    }
+}
+
+fn find<'a>(avro: &'a [u8], name: &str) -> Result<Option<&'a str>, Malformed> {
+    if avro.is_empty() {
+        return Ok(None);
+    }
+    let mut input = Input(avro);
+    let mut found = None;
+    while let Some(count) = input.block()? {
+        for _ in 0..count {
+            let (key, value) = (input.text()?, input.text()?);
+            // A later entry of one name replaces an earlier one, as in any map.
+            found = if key == name { Some(value) } else { found };
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! How many names a customer may have: the names of one call enter, what of them becomes `other` leaves.
+//!
+//! Per workspace and customer, UTC day and process: a bound on integrations, and one on combinations of
+//! integration, endpoint, tier and environment. Names are kept as 64-bit hashes under a secret of the process.
+//! Promise: no clock; no more than [`MOST_NAMES`] hashes in memory (about 50 MB): beyond that the customers that
+//! came first in the day are forgotten, and their counts begin anew; few requests ever wait for each other. Not
+//! promised: bounds over several processes together.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque, hash_map::RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
+    sync::{Mutex, PoisonError},
+};
+
+/// What stands for names beyond a bound.
+pub const OTHER: &str = "other";
+
+/// Most hashes over all customers, up to 24 bytes each.
+pub const MOST_NAMES: usize = 2_000_000;
+/// What a customer takes beside its hashes, counted as hashes.
+const CUSTOMER: usize = 12;
+
+/// Parts that are locked on their own.
+const SHARDS: usize = 64;
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// The bounds of one customer and day.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most integrations.
+    pub integrations: usize,
+    /// Most combinations of integration, endpoint, tier and environment.
+    pub endpoints: usize,
+}
+
+/// The names of one call that are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'n> {
+    /// The workspace.
+    pub workspace: &'n str,
+    /// The customer.
+    pub customer: &'n str,
+    /// The integration.
+    pub integration: &'n str,
+    /// The endpoint.
+    pub endpoint: &'n str,
+    /// The tier.
+    pub tier: &'n str,
+    /// The environment.
+    pub environment: &'n str,
+}
+
+/// Which names of a call become [`OTHER`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capped {
+    /// The integration, and the endpoint with it.
+    pub integration: bool,
+    /// Endpoint, tier and environment.
+    pub endpoint: bool,
+}
+
+/// What was seen today.
+#[derive(Debug)]
+pub struct Cardinality {
+    bounds: Bounds,
+    /// Most hashes in one shard.
+    most: usize,
+    secret: RandomState,
+    shards: Vec<Mutex<Shard>>,
+}
+
+type Hashes = HashSet<u64, BuildHasherDefault<AsItIs>>;
+
+#[derive(Debug, Default)]
+struct Shard {
+    day: i64,
+    hashes: usize,
+    customers: HashMap<u64, Customer, BuildHasherDefault<AsItIs>>,
+    /// Customers in the order in which they came.
+    order: VecDeque<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Customer {
+    integrations: Hashes,
+    combinations: Hashes,
+}
+
+/// Hashes are spread already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl Cardinality {
+    /// Nothing seen yet.
+    pub fn new(bounds: Bounds) -> Self {
+        Self::with_most(bounds, MOST_NAMES / SHARDS)
+    }
+
+    fn with_most(bounds: Bounds, most: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { bounds, most, secret: RandomState::new(), shards }
+    }
+
+    /// Counts the names of a call that is received now; says which of them are beyond the bounds.
+    pub fn check(&self, names: &Names<'_>, now_us: i64) -> Capped {
+        let customer = self.hash((names.workspace, names.customer));
+        let day = now_us.div_euclid(DAY_US);
+        let shard = &self.shards[(customer >> 32) as usize % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.begin(day);
+        let seen = shard.customer(customer);
+        let before = seen.hashes();
+        let mut capped = Capped::default();
+        let (mut integration, mut endpoint) = (names.integration, names.endpoint);
+        if integration != OTHER
+            && !admitted(&mut seen.integrations, self.hash(integration), self.bounds.integrations)
+        {
+            capped.integration = true;
+            (integration, endpoint) = (OTHER, OTHER);
+        }
+        let others = [endpoint, names.tier, names.environment].iter().all(|name| *name == OTHER);
+        let combination = self.hash((integration, endpoint, names.tier, names.environment));
+        capped.endpoint = !others && !admitted(&mut seen.combinations, combination, self.bounds.endpoints);
+        let added = seen.hashes() - before;
+        shard.grow(added, customer, self.most);
+        capped
+    }
+
+    fn hash(&self, names: impl Hash) -> u64 {
+        self.secret.hash_one(names)
+    }
+}
+
+/// Whether a name is known or there is room for it.
+fn admitted(names: &mut Hashes, hash: u64, most: usize) -> bool {
+    if names.len() >= most {
+        return names.contains(&hash);
+    }
+    names.insert(hash);
+    true
+}
+
+impl Shard {
+    /// A new day forgets the one before. A clock that goes back does not.
+    fn begin(&mut self, day: i64) {
+        if day > self.day {
+            *self = Self { day, ..Self::default() };
+        }
+    }
+
+    fn customer(&mut self, hash: u64) -> &mut Customer {
+        if !self.customers.contains_key(&hash) {
+            self.order.push_back(hash);
+            self.hashes += CUSTOMER;
+        }
+        self.customers.entry(hash).or_default()
+    }
+
+    /// Counts new hashes and forgets the oldest customers, but not the one at hand, until all fit.
+    fn grow(&mut self, added: usize, current: u64, most: usize) {
+        self.hashes += added;
+        while self.hashes > most && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if oldest == current {
+                self.order.push_back(oldest);
+            } else if let Some(gone) = self.customers.remove(&oldest) {
+                self.hashes -= gone.hashes() + CUSTOMER;
+            }
+        }
+    }
+}
+
+impl Customer {
+    fn hashes(&self) -> usize {
+        self.integrations.len() + self.combinations.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_176_000_000_000;
+
+    fn names<'n>(customer: &'n str, integration: &'n str, endpoint: &'n str) -> Names<'n> {
+        Names { workspace: "w", customer, integration, endpoint, tier: "gold", environment: "production" }
+    }
+
+    fn small(most: usize) -> Cardinality {
+        Cardinality::with_most(Bounds { integrations: 2, endpoints: 3 }, most)
+    }
+
+    #[test]
+    fn names_beyond_the_bounds_become_other_and_known_ones_stay() {
+        let seen = small(1_000);
+        let check = |integration, endpoint| {
+            let Capped { integration, endpoint } = seen.check(&names("acme", integration, endpoint), NOW);
+            (integration, endpoint)
+        };
+        assert_eq!(check("a", "1"), (false, false));
+        assert_eq!(check("b", "1"), (false, false));
+        assert_eq!(check("c", "1"), (true, false), "the third integration");
+        assert_eq!(check("d", "2"), (true, false), "both are other, other");
+        assert_eq!(check("a", "2"), (false, true), "the fourth combination");
+        assert_eq!(check("a", "1"), (false, false));
+        assert_eq!(check(OTHER, "1"), (false, true));
+        assert_eq!(seen.check(&names("globex", "z", "1"), NOW), Capped::default(), "another customer");
+        let all_other = Names { tier: OTHER, environment: OTHER, ..names("acme", "a", OTHER) };
+        assert_eq!(seen.check(&all_other, NOW), Capped::default());
+    }
+
+    #[test]
+    fn a_new_day_counts_anew_and_a_clock_that_goes_back_does_not() {
+        let seen = small(1_000);
+        for integration in ["a", "b", "c"] {
+            seen.check(&names("acme", integration, ""), NOW);
+        }
+        assert!(seen.check(&names("acme", "c", ""), NOW - DAY_US).integration);
+        assert!(!seen.check(&names("acme", "c", ""), NOW + DAY_US).integration);
+    }
+
+    #[test]
+    fn the_oldest_customers_are_forgotten_when_memory_is_full() {
+        let seen = small(64 * 40 / SHARDS);
+        for number in 0..10_000 {
+            seen.check(&names(&number.to_string(), "a", "1"), NOW);
+        }
+        let held = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().expect("no panic");
+            assert_eq!(shard.order.len(), shard.customers.len());
+            assert_eq!(
+                shard.hashes,
+                shard.customers.values().map(|customer| customer.hashes() + CUSTOMER).sum::<usize>()
+            );
+            shard.hashes
+        };
+        assert!(seen.shards.iter().map(held).all(|hashes| hashes <= 40));
+        for integration in ["a", "b"] {
+            seen.check(&names("9999", integration, "1"), NOW);
+        }
+        assert!(seen.check(&names("9999", "c", "1"), NOW).integration, "the latest is still known");
+    }
+}

@@ -1,0 +1,154 @@
+//! Profiles with mistakes enter, what is said about each is compared; the built-in ones have none.
+
+use super::*;
+use crate::built_in::BUILT_IN;
+
+fn told(text: &str) -> String {
+    match check("shop.yaml", text) {
+        Ok(checked) => format!("{} is right", checked.profile.name),
+        Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+const GOOD: &str = r#"
+integration: shop
+name: Shop
+category: commerce
+hosts: [api.shop.com, "*.shop.com/v2"]
+paths: ["/orders", "/orders/{id}"]
+errors:
+- {status: [403], headers: {x-left: "0"}, class: rate_limited}
+quota:
+- {policy: daily, scope: app, limit_fixed: 100, used: x-used#calls, reset: x-reset, reset_form: seconds}
+batch:
+- {endpoint: POST /orders, use: POST /orders/batch, size: 50}
+fixtures:
+- name: an order
+  request: {host: api.shop.com, method: POST, path: /orders}
+  response: {status: 201, headers: {X-Used: "calls=40", x-reset: "60"}}
+  expect:
+    endpoint: POST /orders
+    error_class: ok
+    quota: [{policy: daily, scope: app, limit: 100, remaining: 60, reset: "2026-01-15T12:01:00Z"}]
+    billable: true
+    batch_size: 50
+"#;
+
+#[test]
+fn a_right_profile_passes_with_its_fixtures() {
+    assert_eq!(told(GOOD), "Shop is right");
+}
+
+#[test]
+fn a_wrong_form_is_told_with_line_and_what_is_allowed() {
+    let text = "integration: shop\nname: 7\ncategory: comerce\nhost: []\nerrors:\n- {status: 403, class: limited}\nquota:\n- {policy: d, scope: custom}\n";
+    insta::assert_snapshot!(told(text), @"
+    shop.yaml:1: hosts: missing
+    shop.yaml:2: name: a text (in quotes) is expected here, not a number
+    shop.yaml:3: category: `comerce` is none of: crm, accounting, payments, commerce, messaging, email, marketing, code, identity, llm, cloud, storage, support, productivity, analytics, hr, logistics (did you mean `commerce`?)
+    shop.yaml:4: host: unknown key (did you mean `hosts`?)
+    shop.yaml:6: errors[0].class: `limited` is none of: ok, auth_expired, forbidden, not_found, validation, conflict, rate_limited, quota_exhausted, throttled_soft, upstream_5xx, timeout, connect, dns, tls, schema_mismatch, killed, cancelled, unknown
+    shop.yaml:6: errors[0].status: a list is expected here, not a number
+    shop.yaml:8: quota[0].scope: `custom` is none of: customer, app, host (did you mean `customer`?)
+    ");
+    insta::assert_snapshot!(told("a: [1\n"), @"shop.yaml:1: unclosed bracket '['");
+}
+
+#[test]
+fn a_wrong_meaning_is_told_all_at_once() {
+    let text = r#"
+integration: Shop_1
+name: " "
+category: commerce
+hosts: [API.x.com, "https://x.com", "*x.com", "x.com/a//b", "x.com:80", y.com, y.com]
+paths: ["orders", "/a/{id}", "/a/{other}"]
+errors:
+- {class: ok}
+- {status: [7], code: [""], headers: {X-Left: "", "a#b": "1"}, class: ok}
+quota:
+- {limit_fixed: 0}
+- {policy: two words, used: x_used, reset_form: seconds, window: "5"}
+- {policy_from: "a#b", limit: "a#"}
+retry_after_form: seconds
+batch:
+- {endpoint: orders, use: POST orders, size: 1}
+- {endpoint: POST /b, use: POST /c, size: 2}
+"#;
+    insta::assert_snapshot!(told(text), @"
+    shop.yaml:2: integration: is a-z, 0-9 and `-`, and begins with a letter or digit
+    shop.yaml:2: integration: is not the name of the file, shop.yaml
+    shop.yaml:3: name: has 1 to 200 bytes
+    shop.yaml:5: hosts[0]: is written in lower case
+    shop.yaml:5: hosts[1]: is a host name, without scheme and port
+    shop.yaml:5: hosts[2]: is a host name such as api.x.com, or *.x.com for all subdomains
+    shop.yaml:5: hosts[3]: the path prefix is whole segments as they come, such as /calendar
+    shop.yaml:5: hosts[4]: is a host name, without scheme and port
+    shop.yaml:5: hosts[6]: stands twice
+    shop.yaml:6: paths[0]: begins with `/`
+    shop.yaml:6: paths[2]: can never match: paths[1] matches the same
+    shop.yaml:8: errors[0]: names neither status, code nor headers, so that it would match every call
+    shop.yaml:9: errors[1].status: is between 100 and 999
+    shop.yaml:9: errors[1].code: a code has 1 to 200 bytes
+    shop.yaml:9: errors[1].headers: `X-Left`: header names are written in lower case
+    shop.yaml:9: errors[1].headers: `X-Left`: a value has 1 to 200 bytes; `*` is any
+    shop.yaml:9: errors[1].headers: `a#b`: a whole header is compared, not a member
+    shop.yaml:11: quota[0]: names neither policy nor policy_from
+    shop.yaml:11: quota[0]: names nothing to read: limit, remaining, used or usage
+    shop.yaml:11: quota[0].limit_fixed: is between 1 and 2^40
+    shop.yaml:12: quota[1].policy: is one word of at most 64 bytes
+    shop.yaml:12: quota[1].used: tells what is left only with limit or limit_fixed
+    shop.yaml:12: quota[1].reset_form: says how to read reset, which is missing
+    shop.yaml:12: quota[1].window: `5` is not a duration such as 90s, 5m or 1h30m
+    shop.yaml:12: quota[1].used: `x_used` is no header name; write `-`, not `_`
+    shop.yaml:13: quota[2].policy_from: is a whole header, not a member
+    shop.yaml:13: quota[2].limit: `a#` names no member after `#`
+    shop.yaml:14: retry_after_form: says how to read retry_after, which is missing
+    shop.yaml:16: batch[0].endpoint: is a method and a path, such as POST /v3/contacts
+    shop.yaml:16: batch[0].use: is a method and a path, such as POST /v3/contacts
+    shop.yaml:16: batch[0].size: is between 2 and 1000000
+    shop.yaml:17: batch[1].endpoint: no template of paths writes this endpoint
+    ");
+}
+
+#[test]
+fn a_fixture_that_becomes_something_else_is_told_as_expected_and_got() {
+    let text = GOOD
+        .replace("status: 201", "status: 403")
+        .replace("path: /orders}", "path: /orders/77}")
+        .replace("\"60\"", "\"61\"")
+        .replace("class: ok", "class: ok\n    retry_at: \"2026-01-15T12:00:30Z\"");
+    insta::assert_snapshot!(told(&text), @"
+    shop.yaml:18: fixtures[0].expect.endpoint: an order: expected POST /orders, got POST /orders/{id}
+    shop.yaml:19: fixtures[0].expect.error_class: an order: expected ok, got forbidden
+    shop.yaml:20: fixtures[0].expect.retry_at: an order: expected 2026-01-15T12:00:30Z, got none
+    shop.yaml:21: fixtures[0].expect.quota: an order: expected [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:00Z}], got [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:01Z}]
+    shop.yaml:23: fixtures[0].expect.batch_size: an order: expected 50, got none
+    ");
+    insta::assert_snapshot!(told(&GOOD.replace("host: api.shop.com", "host: shop.com")), @"shop.yaml:15: fixtures[0].request.host: shop.com is none of the hosts");
+}
+
+#[test]
+fn every_built_in_profile_says_what_its_fixtures_show() {
+    let read = match check_all(BUILT_IN) {
+        Ok(read) => read,
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("\n{}\n", lines.join("\n"));
+        }
+    };
+    assert!(read.len() >= 30, "{} profiles", read.len());
+    for checked in read {
+        let (profile, fixtures) = (&checked.profile.integration, checked.profile.fixtures.len());
+        assert!(fixtures >= 4, "{profile} has {fixtures} fixtures");
+    }
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/json/profile.schema.json");
+    let published = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        published == crate::profile::schema_text(),
+        "`callmeter profiles schema > schemas/json/profile.schema.json` renews it"
+    );
+}

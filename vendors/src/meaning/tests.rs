@@ -1,0 +1,200 @@
+//! Described calls enter, their meanings and reasons are compared.
+
+use super::*;
+
+/// 2026-01-15T12:00:00Z.
+const NOW: i64 = 1_768_478_400_000_000;
+
+fn headers(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn call<'a>(host: &'a str, path: &'a str, status: u16, headers: &'a BTreeMap<String, String>) -> Call<'a> {
+    Call {
+        customer: "acme",
+        host: Some(host),
+        integration: None,
+        endpoint: None,
+        method: Some("get"),
+        path: Some(path),
+        status: Some(status),
+        error: None,
+        failed: status >= 400,
+        error_class: None,
+        headers,
+        answered_us: NOW,
+        quota_given: false,
+    }
+}
+
+fn told(call: &Call<'_>) -> String {
+    let catalogue = Catalogue::built_in();
+    let Explanation { meaning, reasons } = catalogue.explain(call);
+    assert_eq!(meaning, catalogue.meaning(call), "one path");
+    let quota = meaning.quota.iter().map(|one| {
+        format!(
+            "quota {} of {}: {:?} of {:?}, {:?}",
+            one.policy,
+            one.scope,
+            one.remaining,
+            one.limit,
+            one.reset_us.map(|at| (at - NOW) / 1_000_000)
+        )
+    });
+    let first = format!(
+        "{} | {} | {} | {} | retry {:?} | billable {:?} | batch {:?}",
+        meaning.integration,
+        meaning.endpoint,
+        meaning.path.as_deref().unwrap_or("-"),
+        meaning.error_class.as_str(),
+        meaning.retry_at_us.map(|at| (at - NOW) / 1_000_000),
+        meaning.billable,
+        meaning.batch_size,
+    );
+    let reasons = reasons.iter().map(|reason| format!("  {}: {}", reason.field, reason.why));
+    [first].into_iter().chain(quota).chain(reasons).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_known_vendor_is_told_with_reasons() {
+    let answer = headers(&[
+        ("retry-after", "10"),
+        ("x-hubspot-ratelimit-daily", "250000"),
+        ("x-hubspot-ratelimit-daily-remaining", "0"),
+        ("x-hubspot-ratelimit-max", "110"),
+        ("x-hubspot-ratelimit-remaining", "17"),
+    ]);
+    insta::assert_snapshot!(told(&call("api.hubapi.com", "/crm/v3/objects/contacts/51?hapikey=1", 429, &answer)), @"
+    hubspot | GET /crm/v3/objects/contacts/{id} | /crm/v3/objects/contacts/51 | quota_exhausted | retry Some(10) | billable Some(true) | batch Some(100)
+    quota daily of acme: Some(0) of Some(250000), None
+    quota ten-secondly of acme: Some(17) of Some(110), None
+      integration: host api.hubapi.com of profile hubspot
+      endpoint: template /crm/v3/objects/contacts/{id} of profile hubspot
+      quota daily: x-hubspot-ratelimit-daily = 250000, x-hubspot-ratelimit-daily-remaining = 0
+      quota ten-secondly: x-hubspot-ratelimit-max = 110, x-hubspot-ratelimit-remaining = 17
+      error_class: rule 1 of hubspot (status 429, x-hubspot-ratelimit-daily-remaining = 0)
+      retry_at: retry-after = 10
+      billable: every answer counts (profile hubspot)
+      batch_size: POST /crm/v3/objects/contacts/batch/read takes 100 as one call
+    ");
+}
+
+#[test]
+fn an_unknown_vendor_is_told_by_what_is_usual() {
+    let answer = headers(&[
+        ("ratelimit", "\"hour\";r=0;t=30"),
+        ("ratelimit-policy", "\"hour\";q=50;w=3600"),
+        ("retry-after", "5"),
+    ]);
+    insta::assert_snapshot!(told(&call("api.unknown.example", "/v2/things/4711", 403, &answer)), @r#"
+    api.unknown.example | GET /v2/things/{id} | /v2/things/4711 | rate_limited | retry Some(5) | billable Some(true) | batch None
+    quota hour of acme: Some(0) of Some(50), Some(30)
+      integration: no profile has this host
+      endpoint: no profile: what varies in the path is replaced
+      quota hour: ratelimit = "hour";r=0;t=30, ratelimit-policy = "hour";q=50;w=3600
+      error_class: status 403, and nothing is left of a limit
+      retry_at: retry-after = 5
+      billable: every attempt counts that may have reached the vendor (no profile)
+    "#);
+    let answer = headers(&[
+        ("x-rate-limit-limit", "100"),
+        ("x-rate-limit-remaining", "99"),
+        ("x-rate-limit-reset", "1768478460"),
+    ]);
+    insta::assert_snapshot!(told(&call("api.unknown.example", "/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/x", 200, &answer)), @"
+    api.unknown.example | GET /{secret}/x | /{secret}/x | ok | retry None | billable Some(true) | batch None
+    quota default of acme: Some(99) of Some(100), Some(60)
+      integration: no profile has this host
+      endpoint: no profile: what varies in the path is replaced
+      quota default: x-rate-limit-limit = 100, x-rate-limit-remaining = 99, x-rate-limit-reset = 1768478460
+      error_class: general meaning of status 200
+      billable: every attempt counts that may have reached the vendor (no profile)
+    ");
+}
+
+#[test]
+fn what_the_sender_said_wins() {
+    let answer = headers(&[("x-hubspot-ratelimit-daily-remaining", "7"), ("retry-after", "9")]);
+    let given = Call {
+        integration: Some("crm"),
+        endpoint: Some("GET /mine"),
+        error_class: Some("quota_exhausted"),
+        quota_given: true,
+        ..call("api.hubapi.com", "/crm/v3/owners", 200, &answer)
+    };
+    insta::assert_snapshot!(told(&given), @"
+    crm | GET /mine | /crm/v3/owners | quota_exhausted | retry Some(9) | billable Some(true) | batch None
+      integration: given; host api.hubapi.com belongs to profile hubspot, which tells the rest
+      endpoint: given
+      quota: given
+      error_class: given
+      retry_at: retry-after = 9
+      billable: every answer counts (profile hubspot)
+    ");
+    let word = Call { error_class: Some("on_fire"), ..given };
+    assert_eq!(Catalogue::built_in().meaning(&word).error_class, ErrorClass::Unknown);
+}
+
+#[test]
+fn secrets_never_leave() {
+    let (none, catalogue) = (headers(&[]), Catalogue::built_in());
+    for path in [
+        "/oauth/v1/refresh-tokens/abc-def",
+        "/crm/v3/objects/contacts/ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    ] {
+        let plain = call("api.hubapi.com", path, 200, &none);
+        let given = format!("GET {path}");
+        for call in
+            [plain, Call { endpoint: Some(&given), ..plain }, Call { host: Some("u.example"), ..plain }]
+        {
+            let meaning = catalogue.meaning(&call);
+            let known = path.contains("contacts") || call.host == Some("api.hubapi.com");
+            let shown = format!("{} {:?}", meaning.endpoint, meaning.path);
+            assert!(!known || (!shown.contains("abc-def") && !shown.contains("ghp_")), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_counts_by_the_policy_of_its_vendor() {
+    let none = headers(&[]);
+    let lost =
+        Call { status: None, error: Some("ENOTFOUND"), failed: true, ..call("x.example", "/", 200, &none) };
+    let billable = |call: &Call<'_>| Catalogue::built_in().meaning(call).billable;
+    assert_eq!(billable(&lost), Some(false));
+    assert_eq!(billable(&Call { error: Some("ReadTimeout"), ..lost }), Some(true));
+    assert_eq!(
+        billable(&Call { error: Some("ReadTimeout"), host: Some("api.hubapi.com"), ..lost }),
+        Some(false)
+    );
+    assert_eq!(billable(&call("api.hubapi.com", "/", 500, &none)), Some(true));
+}
+
+#[test]
+fn a_vendors_text_never_becomes_unbounded() {
+    let long = "é".repeat(1_000);
+    let answer = headers(&[
+        ("x-ratelimit-resource", &long),
+        ("x-ratelimit-limit", "5"),
+        ("x-ratelimit-remaining", "4"),
+    ]);
+    let meaning = Catalogue::built_in();
+    let meaning = meaning.meaning(&call("api.github.com", "/user", 200, &answer));
+    assert_eq!(meaning.quota[0].policy.len(), 256);
+}
+
+#[test]
+fn a_meaning_is_quick_enough_for_every_event() {
+    let answer = headers(&[
+        ("x-hubspot-ratelimit-daily", "250000"),
+        ("x-hubspot-ratelimit-daily-remaining", "249000"),
+        ("x-hubspot-ratelimit-interval-milliseconds", "10000"),
+        ("x-hubspot-ratelimit-max", "110"),
+        ("x-hubspot-ratelimit-remaining", "17"),
+        ("x-request-id", "4bf92f35"),
+    ]);
+    let catalogue = Catalogue::built_in();
+    let call = call("api.hubapi.com", "/crm/v3/objects/contacts/51", 200, &answer);
+    let sizes: usize = (0..1_000).map(|_| catalogue.meaning(&call).quota.len()).sum();
+    assert_eq!(sizes, 2_000);
+}
