@@ -132,7 +132,7 @@ impl Native<'_> {
             let columns: Vec<Vec<String>> = kinds.map(|kind| self.column(kind, rows)).collect();
             let show = |row: usize| columns.iter().map(|column| column[row].as_str()).collect::<Vec<_>>();
             return (0..rows)
-                .map(|row| show(row))
+                .map(show)
                 .map(|row| match row.iter().all(|value| *value == "0") {
                     true => String::new(),
                     false => format!("({})", row.join(", ")),
