@@ -15,8 +15,9 @@ use callmeter_aggregator::{
 };
 use callmeter_prices::Book;
 use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, QuotaObservation, avro};
+use callmeter_vendors::{Call, Catalogue};
 use criterion::{BatchSize, Criterion, Throughput, criterion_main};
-use std::{hint::black_box, sync::Arc};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc};
 
 const EVENTS: usize = 20_000;
 
@@ -94,9 +95,56 @@ fn payloads(keys: u64, load: Load) -> Vec<Vec<u8>> {
 /// Everything that `cargo bench` runs.
 fn stages() {
     let mut criterion = Criterion::default().configure_from_args();
+    understand(&mut criterion);
     decode(&mut criterion);
     fold(&mut criterion);
     block(&mut criterion);
+}
+
+/// What ingest adds to an event: the meaning of a call to a known and to an unknown vendor.
+fn understand(criterion: &mut Criterion) {
+    let catalogue = Catalogue::built_in();
+    let texts = |list: &[(&str, &str)]| -> BTreeMap<String, String> {
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let headers = texts(&[
+        ("x-hubspot-ratelimit-daily", "250000"),
+        ("x-hubspot-ratelimit-daily-remaining", "249000"),
+        ("x-hubspot-ratelimit-interval-milliseconds", "10000"),
+        ("x-hubspot-ratelimit-max", "110"),
+        ("x-hubspot-ratelimit-remaining", "17"),
+        ("x-request-id", "4bf92f35"),
+    ]);
+    let nothing = texts(&[]);
+    let known = call("api.hubapi.com", "/crm/v3/objects/contacts/51", &headers);
+    let unknown = call("api.example.com", "/v1/users/550e8400-e29b-41d4-a716-446655440000/orders", &nothing);
+    let mut group = criterion.benchmark_group("meaning of one call");
+    group.bench_function("hubspot, six headers, two quotas", |bench| {
+        bench.iter(|| catalogue.meaning(black_box(&known)));
+    });
+    group.bench_function("unknown vendor, a UUID in the path", |bench| {
+        bench.iter(|| catalogue.meaning(black_box(&unknown)));
+    });
+    group.finish();
+}
+
+fn call<'a>(host: &'a str, path: &'a str, headers: &'a BTreeMap<String, String>) -> Call<'a> {
+    Call {
+        customer: "acme",
+        host: Some(host),
+        integration: None,
+        endpoint: None,
+        method: Some("GET"),
+        path: Some(path),
+        status: Some(200),
+        error: None,
+        failed: false,
+        error_class: None,
+        headers,
+        answered_us: 1_780_000_000_000_000,
+        quota_given: false,
+        items: None,
+    }
 }
 
 fn decode(criterion: &mut Criterion) {

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Alert rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Vendor profiles: what calls mean
+    #[command(subcommand)]
+    Profiles(crate::profiles::args::ProfilesCommand),
     /// Price books: what calls cost
     #[command(subcommand)]
     Prices(crate::prices::args::PricesCommand),

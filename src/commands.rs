@@ -3,7 +3,7 @@
 use crate::{
     cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
     config::{self, Config},
-    doctor, migrate, prices, roles, telemetry, up,
+    doctor, migrate, prices, profiles, roles, telemetry, up,
 };
 use anyhow::{Context, bail};
 use rand::RngCore;
@@ -27,6 +27,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }),
         Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
         Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
+        Command::Profiles(command) => profiles::profiles(command),
         Command::Prices(command) => prices::prices(command),
         Command::Doctor(args) => doctor::doctor(&args),
     }

@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod migrate;
 mod prices;
+mod profiles;
 mod roles;
 mod telemetry;
 mod up;

@@ -1,7 +1,8 @@
 //! Records of one request: admitted events enter, Kafka keys and values leave, in one buffer.
 //!
-//! Promise: a record's key is `CallEvent::record_key` and its value the framed Avro of the event; nothing
-//! is added that exceeds `limits::EVENT_BYTES`.
+//! Promise: a record's value is the framed Avro of the event, and its key depends on what the sender said alone, so that an
+//! event which is sent again meets its first copy in one partition, whatever profiles and bounds have become of
+//! its integration in between; nothing is added that exceeds `limits::EVENT_BYTES`.
 
 use crate::draft::{Code, Rejection};
 use callmeter_schemas::{CallEvent, avro, limits};
@@ -20,10 +21,10 @@ struct Ends {
 }
 
 impl Batch {
-    /// Appends the record of an event.
-    pub fn push(&mut self, event: &CallEvent) -> Result<(), Rejection> {
+    /// Appends the record of an event; `said` is the integration or, without one, the host in the sender's words.
+    pub fn push(&mut self, event: &CallEvent, said: &str) -> Result<(), Rejection> {
         let start = self.bytes.len();
-        for part in [&event.workspace, "/", &event.customer, "/", &event.integration] {
+        for part in [&event.workspace, "/", &event.customer, "/", said] {
             self.bytes.extend_from_slice(part.as_bytes());
         }
         let key = self.bytes.len();

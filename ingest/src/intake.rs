@@ -77,8 +77,10 @@ impl Desk<'_> {
         // Only a rejection needs the id again; the event holds it once it was taken over.
         let had_id = id.is_some();
         self.event.id.clear();
+        let named = draft.integration.clone().filter(|name| !name.is_empty());
         let admitted = admit(draft, &mut self.context, &mut self.event, &mut self.intake.notes);
-        match admitted.and_then(|()| self.intake.batch.push(&self.event)) {
+        let said = named.as_deref().or(self.event.host.as_deref()).unwrap_or_default();
+        match admitted.and_then(|()| self.intake.batch.push(&self.event, said)) {
             Ok(()) => self.index += 1,
             Err(why) => {
                 let id = (had_id && !self.event.id.is_empty()).then(|| self.event.id.clone());

@@ -17,6 +17,7 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
         stack.role("aggregate", &[]).await;
         let mut wanted_rollups = BTreeMap::new();
         let mut wanted_calls = BTreeMap::new();
+        let mut wanted_quotas = BTreeMap::new();
         for language in ["python", "go"] {
             let expected = replay(stack, &ingest, language).await;
             for row in expected["rows"].as_array().expect("rows") {
@@ -24,9 +25,25 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
                 let customer = row["customer"].as_str().unwrap_or("_unattributed").to_owned();
                 let calls = row["count"].as_i64().expect("a count");
                 let host = text("server.address");
-                *wanted_rollups.entry((customer.clone(), host.clone())).or_insert(0) += calls;
+                *wanted_rollups.entry((customer.clone(), vendor(&host))).or_insert(0) += calls;
                 let status = row["status"].as_i64().unwrap_or(0);
                 *wanted_calls.entry((customer, host, status)).or_insert(0) += calls;
+            }
+            for row in expected["response_headers"].as_array().expect("rows") {
+                let host = row["server.address"].as_str().expect("a host");
+                let policy = match row["header"].as_str().expect("a name") {
+                    "x-hubspot-ratelimit-daily" => "daily",
+                    "x-hubspot-ratelimit-max" => "ten-secondly",
+                    "x-shopify-shop-api-call-limit" => "rest",
+                    // The answer itself says to which of its pools the vendor counts a call.
+                    "x-ratelimit-limit" => "core or search",
+                    "x-ratelimit-limit-requests" => "requests",
+                    "x-ratelimit-limit-tokens" => "tokens",
+                    "sforce-limit-info" => "daily",
+                    _ => continue,
+                };
+                let answers = row["count"].as_i64().expect("a count");
+                *wanted_quotas.entry((vendor(host), policy.to_owned())).or_insert(0) += answers;
             }
         }
         stack.drained(wanted_rollups.values().sum()).await;
@@ -42,6 +59,7 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
             })
             .collect();
         assert_eq!(stored, wanted_rollups);
+        understood(stack, &wanted_quotas).await;
 
         calls_written(stack, wanted_calls.values().sum()).await;
         let rows = stack.rows("SELECT customer, host, toInt64(ifNull(status, 0)) AS status, toInt64(count()) AS calls FROM calls GROUP BY ALL").await;
@@ -57,6 +75,66 @@ fn recorded_otlp_exports_add_up_to_the_last_call() {
         assert_eq!(stored, wanted_calls);
         same_as_oracle(stack).await;
     });
+}
+
+/// The integration of a recorded host.
+fn vendor(host: &str) -> String {
+    let known = [
+        ("api.hubapi.com", "hubspot"),
+        ("api.github.com", "github"),
+        (".myshopify.com", "shopify"),
+        ("api.stripe.com", "stripe"),
+        ("api.openai.com", "openai"),
+        (".my.salesforce.com", "salesforce"),
+    ];
+    let found = known.into_iter().find(|(end, _)| host.ends_with(end));
+    found.map_or(host, |(_, integration)| integration).to_owned()
+}
+
+/// What the recorded answers meant: their classes, their quotas wherever headers were captured, and nothing but endpoints.
+async fn understood(stack: &Stack, wanted_quotas: &BTreeMap<(String, String), i64>) {
+    let rows = stack
+        .rows(
+            "SELECT integration, if(policy IN ('core', 'search'), 'core or search', policy) AS policy, toInt64(sum(calls)) AS answers, max(quota_latest.limit) AS full \
+             FROM deltas WHERE kind = 'quota' GROUP BY ALL",
+        )
+        .await;
+    let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
+    let stored: BTreeMap<_, _> = rows
+        .iter()
+        .map(|row| {
+            ((text(row, "integration"), text(row, "policy")), row["answers"].as_i64().expect("a count"))
+        })
+        .collect();
+    assert_eq!(&stored, wanted_quotas);
+    assert!(rows.iter().all(|row| row["full"].as_i64() > Some(0)), "every quota has its limit: {rows:?}");
+
+    let rows = stack
+        .rows(
+            "SELECT integration, mapSort(sumMap(errors_by_class)) AS classes FROM rollups \
+             WHERE integration NOT LIKE '%.invalid' GROUP BY integration ORDER BY integration",
+        )
+        .await;
+    let classes: Vec<String> =
+        rows.iter().map(|row| format!("{} {}", text(row, "integration"), row["classes"])).collect();
+    // GitHub's 23 refusals: 7 with status 429, and those of its 403 whose headers were captured and say that nothing is left.
+    let wanted = [
+        r#"github {"connect":10,"forbidden":9,"rate_limited":14,"validation":7}"#,
+        r#"hubspot {"connect":1,"forbidden":8,"rate_limited":15,"timeout":6,"upstream_5xx":8,"validation":8}"#,
+        r#"openai {"auth_expired":9,"connect":3,"rate_limited":9,"timeout":9,"upstream_5xx":8}"#,
+        r#"salesforce {"auth_expired":9,"connect":10,"forbidden":8,"timeout":2,"upstream_5xx":8}"#,
+        r#"shopify {"not_found":8,"rate_limited":12,"upstream_5xx":8,"validation":8}"#,
+        r#"stripe {"connect":12,"not_found":9,"rate_limited":9,"upstream_5xx":20}"#,
+    ];
+    assert_eq!(classes, wanted);
+
+    calls_written(stack, 543).await;
+    let limited = "SELECT toInt64(count()) FROM calls WHERE integration = 'github' AND status = 403 \
+        AND (headers['x-ratelimit-remaining'] = '0' OR headers['retry-after'] != '')";
+    assert_eq!(stack.number(limited).await, 7);
+    let ids =
+        "SELECT DISTINCT endpoint FROM rollups WHERE match(endpoint, '[0-9]{4}') OR match(endpoint, '[?&=]')";
+    assert_eq!(stack.rows(ids).await, Vec::<Value>::new(), "no id and no query string is an endpoint");
 }
 
 /// Sends every recorded body with its recorded headers, then once more: a repeated export counts once.

@@ -94,9 +94,9 @@ fn quota(dice: u64, policy: u64) -> QuotaObservation {
     QuotaObservation {
         policy: ["daily", "burst"][policy as usize].into(),
         scope: ["", "app-1", "app-2"][(part % 3) as usize].into(),
-        limit: (part % 5 > 0).then_some(1_000 + (policy as i64) * 500),
-        remaining: (part % 7 > 0).then_some((part >> 7 & 0x3ff) as i64),
-        reset_us: (part % 2 > 0).then(|| *BEGAN_US + (part >> 9 & 0xff) as i64 * 1_000_000),
+        limit: (!part.is_multiple_of(5)).then_some(1_000 + (policy as i64) * 500),
+        remaining: (!part.is_multiple_of(7)).then_some((part >> 7 & 0x3ff) as i64),
+        reset_us: (!part.is_multiple_of(2)).then(|| *BEGAN_US + (part >> 9 & 0xff) as i64 * 1_000_000),
     }
 }
 
@@ -104,12 +104,13 @@ fn quota(dice: u64, policy: u64) -> QuotaObservation {
 fn attributes(dice: u64) -> BTreeMap<String, String> {
     let part = dice.rotate_right(33);
     let mut entries = BTreeMap::new();
-    if part % 4 > 0 {
+    if !part.is_multiple_of(4) {
         entries.insert("tokens".to_owned(), (part >> 5 & 0xfff).to_string());
         entries.insert("model".to_owned(), ["fast-1", "slow-2"][(part >> 4 & 1) as usize].to_owned());
     }
-    if part % 3 > 0 {
-        let amount = if part % 97 == 0 { "about ten".to_owned() } else { (part >> 6 & 0xfff).to_string() };
+    if !part.is_multiple_of(3) {
+        let amount =
+            if part.is_multiple_of(97) { "about ten".to_owned() } else { (part >> 6 & 0xfff).to_string() };
         entries.insert("amount".to_owned(), amount);
     }
     entries

@@ -105,8 +105,11 @@ fn is_placeholder(segment: &str) -> bool {
     inner.is_some_and(|name| is_word(name.strip_suffix('*').unwrap_or(name)))
 }
 
-/// `v1`, `v2.0`, `v1beta1`.
+/// `v1`, `v2.0`, `v1beta1`, `2.0`.
 fn is_version(segment: &str) -> bool {
+    if let [major, b'.', minor] = segment.as_bytes() {
+        return major.is_ascii_digit() && minor.is_ascii_digit();
+    }
     let Some(rest) = segment.strip_prefix(['v', 'V']) else { return false };
     let rest =
         rest.split_once("beta").or_else(|| rest.split_once("alpha")).map_or(rest, |(number, stage)| {
@@ -167,9 +170,15 @@ fn is_single_word(word: &str) -> bool {
         // Two hyphens in a row make an empty word.
         0 if lower == 0 => word.len() <= 8,
         0 => !is_jumbled(word.as_bytes(), upper),
-        1 if lower > 0 && word.len() <= 12 => !word.as_bytes()[0].is_ascii_digit() && upper <= 2,
+        1 if lower > 0 && is_numbered(word.as_bytes()) => upper <= 1 || lower >= upper * 3,
         _ => WORDS_WITH_DIGITS.iter().any(|known| word.eq_ignore_ascii_case(known)) || is_version(word),
     }
+}
+
+/// A word with its number at the end, as `oauth2`, or before the next word, as `Pricebook2Entry`.
+fn is_numbered(word: &[u8]) -> bool {
+    let at = word.iter().position(u8::is_ascii_digit);
+    at.is_some_and(|at| at > 0 && word.get(at + 1).is_none_or(u8::is_ascii_uppercase))
 }
 
 /// Letters of mixed case that are no camel case: words of a camel's case have three letters on average.

@@ -49,6 +49,8 @@ pub struct Call<'a> {
     pub answered_us: i64,
     /// Whether the sender told the limits itself.
     pub quota_given: bool,
+    /// How many items it was about.
+    pub items: Option<u64>,
 }
 
 /// What a call means.
@@ -103,7 +105,7 @@ impl Catalogue {
         let error_class = class(vendor, call, &values, &quota, reasons);
         let retry_at_us = retry_at(vendor, call, &values, error_class, reasons);
         let billable = billable(vendor, call, error_class, reasons);
-        let batch_size = batch_size(vendor, &endpoint, reasons);
+        let batch_size = batch_size(vendor, &endpoint, call.items, reasons);
         let quota = if call.quota_given { Vec::new() } else { quota };
         let billable = Some(billable);
         Meaning { integration, endpoint, path, error_class, quota, retry_at_us, billable, batch_size }
@@ -245,11 +247,21 @@ fn billable(vendor: &Vendor, call: &Call<'_>, class: ErrorClass, reasons: &mut i
     counts
 }
 
-fn batch_size(vendor: &Vendor, endpoint: &str, reasons: &mut impl Reasons) -> Option<u32> {
-    if vendor.batch.is_empty() {
+/// What a bulk endpoint would have taken with others. Of an endpoint that takes a list itself only the sender knows whether
+/// the list was short.
+fn batch_size(
+    vendor: &Vendor,
+    endpoint: &str,
+    items: Option<u64>,
+    reasons: &mut impl Reasons,
+) -> Option<u32> {
+    if vendor.batch.is_empty() || items.is_some_and(|items| items > 1) {
         return None;
     }
     let entry = vendor.profile.batch.get(*vendor.batch.get(endpoint)?)?;
+    if entry.instead == entry.endpoint && items.is_none() {
+        return None;
+    }
     reasons.give("batch_size", || format!("{} takes {} as one call", entry.instead, entry.size));
     Some(entry.size)
 }

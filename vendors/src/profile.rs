@@ -212,7 +212,8 @@ pub enum TimeForm {
 pub struct BatchEntry {
     /// Endpoint of the call for one item, as a template writes it: `POST /v3/contacts`.
     pub endpoint: String,
-    /// Endpoint that takes many.
+    /// Endpoint that takes many. The same one: then only calls whose event says that they were about one item
+    /// could have been saved.
     #[serde(rename = "use")]
     pub instead: String,
     /// How many it takes.

@@ -44,6 +44,7 @@ pub(super) fn tell(
             headers,
             answered_us: event.time_us.saturating_add(waited_us),
             quota_given: !draft.quota.is_empty(),
+            items: event.items,
         });
     assign(&mut event.integration, dimension(&integration, "integration")?);
     assign(&mut event.endpoint, dimension(&endpoint, "endpoint")?);

@@ -370,3 +370,17 @@ fn the_json_schema_describes_the_members_that_are_read() {
         assert!(event(&twice).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_records_key_follows_the_senders_words_whatever_profiles_make_of_them() {
+    let key = |body: &str| {
+        let intake = intake(body.as_bytes(), Layout::Single).expect("it is an event");
+        let (key, _) = intake.batch.records().next().expect("one record");
+        String::from_utf8(key.to_vec()).expect("UTF-8")
+    };
+    let by_host = r#"{"customer":"a","host":"API.HubApi.com"}"#;
+    assert_eq!(event(by_host).expect("it is an event").0.integration, "hubspot");
+    assert!(key(by_host).ends_with("/a/api.hubapi.com"), "{}", key(by_host));
+    let by_name = r#"{"customer":"a","host":"api.hubapi.com","integration":"crm"}"#;
+    assert!(key(by_name).ends_with("/a/crm"), "{}", key(by_name));
+}

@@ -25,6 +25,7 @@ fn check(catalogue: &Catalogue, host: Option<&str>, named: Option<&str>, wanted:
         headers: &headers,
         answered_us: 0,
         quota_given: false,
+        items: None,
     };
     assert_eq!(catalogue.meaning(&call).integration, wanted, "{host:?} {named:?}");
 }

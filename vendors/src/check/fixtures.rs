@@ -45,6 +45,7 @@ fn one(catalogue: &Catalogue, profile: &Profile, place: &str, fixture: &Fixture,
         headers: &headers,
         answered_us: ANSWERED_US,
         quota_given: false,
+        items: fixture.request.items,
     });
     if meaning.integration != profile.integration {
         let host = &fixture.request.host;

@@ -31,6 +31,8 @@ fn what_varies_becomes_a_placeholder() {
     check("/posts/how-to-do-this-and-that-today", "/posts/{id}");
     check("/c/C024BE91L", "/c/{id}");
     check("/run-81/x", "/{id}/x");
+    check("/hooks/abcde1f", "/hooks/{id}");
+    check("/a/12.5", "/a/{id}");
     check("/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "/{secret}/getMe");
 }
 
@@ -49,6 +51,9 @@ fn words_versions_and_extensions_stay() {
         "/DescribeInstances",
         "/sobjects/OpportunityLineItem",
         "/oauth2/token",
+        "/2.0/files",
+        "/sobjects/Pricebook2Entry",
+        "/locations/us-central1",
         "/feeds/items.atom",
         "/export.csv",
         "/crm/objects/line_items",

@@ -31,6 +31,8 @@ pub struct FixtureRequest {
     pub method: String,
     /// Path without a query string.
     pub path: String,
+    /// How many items it is about, as the event says.
+    pub items: Option<u64>,
 }
 
 /// What was answered.
