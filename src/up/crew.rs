@@ -33,7 +33,9 @@ impl Crew {
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program's own path")?;
         let ingest = folder.address("ingest.listen", &config.ingest.listen)?;
-        let role = |name: &'static str, settings: Vec<(&'static str, String)>| -> anyhow::Result<ChildSpec> {
+        let role = |name: &'static str,
+                    mut settings: Vec<(&'static str, String)>|
+         -> anyhow::Result<ChildSpec> {
             let port = ["ingest", "aggregate", "alert"].iter().position(|role| *role == name).unwrap_or(0);
             let wanted = match config.metrics.listen.as_str() {
                 "" => format!("127.0.0.1:{}", 9464 + port),
@@ -42,7 +44,10 @@ impl Crew {
                 _ => "127.0.0.1:0".into(),
             };
             let metrics = folder.address(&format!("metrics.listen.{name}"), &wanted)?;
-            Ok(spec(&program, name, config_file, folder, config, settings, metrics))
+            // Ingest is ready when it takes events, which only its own address tells.
+            let ready = format!("http://{}/readyz", if name == "ingest" { &ingest } else { &metrics });
+            settings.push(("METRICS__LISTEN", metrics));
+            Ok(spec(&program, name, config_file, folder, config, settings, ready))
         };
         let specs = [
             role("ingest", vec![("INGEST__LISTEN", ingest.clone()), ("INGEST__KEYS", keys(config, folder))])?,
@@ -123,9 +128,8 @@ fn spec(
     folder: &DataFolder,
     config: &Config,
     settings: Vec<(&'static str, String)>,
-    metrics: String,
+    ready: String,
 ) -> ChildSpec {
-    let ready = format!("http://{metrics}/readyz");
     let mut spec = ChildSpec::new(name, PathBuf::from(program), folder.log_file(name), ready_check(ready));
     spec.args.push(name.into());
     if let Some(file) = config_file {
@@ -137,7 +141,6 @@ fn spec(
         ("CLICKHOUSE__DATABASE", config.clickhouse.database.clone()),
         ("CLICKHOUSE__USER", config.clickhouse.user.clone()),
         ("CLICKHOUSE__PASSWORD", config.clickhouse.password.reveal().to_owned()),
-        ("METRICS__LISTEN", metrics),
     ];
     if !config.names("log.filter") {
         all.push(("LOG__FILTER", "info".into()));
