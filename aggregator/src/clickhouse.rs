@@ -10,9 +10,10 @@ use crate::{
     rows::{COLUMNS, Owner, STRUCTURE},
 };
 use bytes::Bytes;
-use callmeter_prices::{Book, MeteredEntry, Pool};
+use callmeter_prices::{Book, MeteredEntry};
 use callmeter_schemas::{Amount, config::ClickHouseConfig};
-use clickhouse::{Client, error::Error};
+use clickhouse::{Client, Row, error::Error};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// Longest time for a question; markers are read by a primary-key prefix.
@@ -21,6 +22,16 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
 const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
     WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+
+/// A line that was published, by what its past was told in.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+#[allow(missing_docs, reason = "each is the column of its name")]
+pub struct PublishedLine {
+    pub line: String,
+    pub integration: String,
+    pub currency: String,
+    pub pool: String,
+}
 
 /// Access to the tables.
 #[derive(Clone)]
@@ -145,19 +156,33 @@ impl Store {
         tokio::time::timeout(QUESTION_TIMEOUT, position.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
 
-    /// Publishes the prices of a book that depend on the month's use, for the view that prices usage. Safe to repeat.
-    pub async fn publish_prices(&self, book: &Book) -> Result<(), Error> {
-        let rows: String = book.metered().map(|entry| price_line(book, entry).to_string() + "\n").collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
+    /// Ids of the price books that were published, the newest first.
+    pub async fn published_books(&self) -> Result<Vec<String>, Error> {
+        let query = "SELECT book FROM price_books GROUP BY book ORDER BY max(published_at) DESC";
+        let books = self.client.query(query).fetch_all();
+        tokio::time::timeout(QUESTION_TIMEOUT, books).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Lines of all price books that were published.
+    pub async fn published_lines(&self) -> Result<Vec<PublishedLine>, Error> {
+        let query = "SELECT DISTINCT toString(line) AS line, toString(integration) AS integration, \
+            toString(currency) AS currency, toString(pool) AS pool FROM price_lines";
+        let lines = self.client.query(query).fetch_all();
+        tokio::time::timeout(QUESTION_TIMEOUT, lines).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Publishes a book, now the newest: its prices that depend on the month's use, for the view that prices usage,
+    /// then its text, by which the ledger's batches can be understood. Safe to repeat.
+    pub async fn publish_prices(&self, book: &Book, text: &str) -> Result<(), Error> {
         let settings = [("async_insert", "0".to_owned())];
-        self.send(
-            "INSERT INTO price_lines (* EXCEPT published_at) FORMAT JSONEachRow",
-            &settings,
-            rows.into(),
-        )
-        .await
+        let rows: String = book.metered().map(|entry| price_line(book, entry).to_string() + "\n").collect();
+        if !rows.is_empty() {
+            let sql = "INSERT INTO price_lines (* EXCEPT published_at) FORMAT JSONEachRow";
+            self.send(sql, &settings, rows.into()).await?;
+        }
+        let row = serde_json::json!({"book": book.id(), "text": text}).to_string();
+        let sql = "INSERT INTO price_books (* EXCEPT published_at) FORMAT JSONEachRow";
+        self.send(sql, &settings, row.into()).await
     }
 
     /// Publishes how far each partition has been counted, for the alerter and for people.
@@ -187,10 +212,7 @@ fn price_line(book: &Book, entry: &MeteredEntry) -> serde_json::Value {
         "line": entry.line,
         "integration": entry.integration,
         "effective_from": entry.effective_from_us / 1_000_000,
-        "pool": match entry.pool {
-            Pool::Workspace => "workspace",
-            Pool::Customer => "customer",
-        },
+        "pool": entry.pool.as_str(),
         "currency": entry.currency,
         "form": entry.kind.as_str(),
         "free": entry.free,

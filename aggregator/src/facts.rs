@@ -94,8 +94,9 @@ impl<'a> Facts<'a> {
             bytes_in: bounded(fields, Number::BytesIn, "bytes_in", limits::COUNT_BOUND)?.unwrap_or(0),
             bytes_out: bounded(fields, Number::BytesOut, "bytes_out", limits::COUNT_BOUND)?.unwrap_or(0),
             billable: fields.number(Number::Billable).map(|billable| billable != 0),
-            retry_at_us: fields.number(Number::RetryAt).map(|at| moment(at, "retry_at")).transpose()?,
-            batch_size: batch_size(fields)?,
+            // What only advises is unknown when it is absurd; it costs no event.
+            retry_at_us: fields.number(Number::RetryAt).filter(|at| is_moment(*at)),
+            batch_size: batch_size(fields),
             quota: fields.block(Block::Quota),
             attributes: fields.block(Block::Attributes),
         })
@@ -141,12 +142,11 @@ fn required<'a>(
 }
 
 fn time(fields: &Fields<'_>) -> Result<i64, Invalid> {
-    moment(fields.number(Number::Time).unwrap_or(0), "time")
+    fields.number(Number::Time).filter(|time| is_moment(*time)).ok_or(Invalid::OutOfBounds("time"))
 }
 
-fn moment(at: i64, name: &'static str) -> Result<i64, Invalid> {
-    let known = (limits::TIME_MIN_US..limits::TIME_END_US).contains(&at);
-    known.then_some(at).ok_or(Invalid::OutOfBounds(name))
+fn is_moment(at: i64) -> bool {
+    (limits::TIME_MIN_US..limits::TIME_END_US).contains(&at)
 }
 
 fn attempt(fields: &Fields<'_>) -> Result<u32, Invalid> {
@@ -155,10 +155,9 @@ fn attempt(fields: &Fields<'_>) -> Result<u32, Invalid> {
     attempt.ok_or(Invalid::OutOfBounds("attempt"))
 }
 
-fn batch_size(fields: &Fields<'_>) -> Result<u32, Invalid> {
-    let size = u32::try_from(fields.number(Number::BatchSize).unwrap_or(0));
-    let size = size.ok().filter(|size| *size <= limits::BATCH_SIZE_MAX);
-    size.ok_or(Invalid::OutOfBounds("batch_size"))
+fn batch_size(fields: &Fields<'_>) -> u32 {
+    let size = fields.number(Number::BatchSize).and_then(|size| u32::try_from(size).ok());
+    size.filter(|size| *size <= limits::BATCH_SIZE_MAX).unwrap_or(0)
 }
 
 fn bounded(

@@ -164,7 +164,7 @@ impl Desk {
 
     /// Bytes held by the series, near enough for a bound.
     pub fn bytes(&self) -> usize {
-        self.names.bytes() + self.quota_names.bytes()
+        self.names.bytes() + self.quota_names.bytes() + self.pricing.bytes()
     }
 
     /// Forgets every series; only between two batches.

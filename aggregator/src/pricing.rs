@@ -20,6 +20,7 @@ pub type SeriesNames = Interner<7>;
 pub struct Pricing {
     book: Arc<Book>,
     by_series: Vec<Option<Priced>>,
+    selections: usize,
     charge: Charge,
 }
 
@@ -34,7 +35,7 @@ struct Priced {
 impl Pricing {
     /// Prices by a book.
     pub fn new(book: Arc<Book>) -> Self {
-        Self { book, by_series: Vec::new(), charge: Charge::default() }
+        Self { book, by_series: Vec::new(), selections: 0, charge: Charge::default() }
     }
 
     /// The price book.
@@ -44,13 +45,18 @@ impl Pricing {
 
     /// Forgets every series: their numbers mean nothing any more.
     pub fn forget(&mut self) {
-        self.by_series.clear();
+        (self.by_series, self.selections) = (Vec::new(), 0);
+    }
+
+    /// Bytes held for the series, near enough for a bound.
+    pub fn bytes(&self) -> usize {
+        self.by_series.len() * size_of::<Option<Priced>>() + self.selections
     }
 
     /// Charges one attempt: the series under which it is counted, and the charge.
     pub fn charge(&mut self, facts: &Facts<'_>, names: &mut SeriesNames) -> (u32, &Charge) {
         let series = names.number(dimensions(facts, facts.currency));
-        let Self { book, by_series, charge } = self;
+        let Self { book, by_series, selections, charge } = self;
         let attempt = Attempt {
             time_us: facts.time_us,
             attempt: facts.attempt,
@@ -71,14 +77,19 @@ impl Pricing {
         if by_series.len() <= series as usize {
             by_series.resize_with(series as usize + 1, || None);
         }
-        let priced = by_series[series as usize].get_or_insert_with(|| select(book, facts, series, names));
+        let priced = by_series[series as usize].get_or_insert_with(|| {
+            let priced = select(book, facts, series, names);
+            *selections += priced.selection.bytes();
+            priced
+        });
         book.charge(&priced.selection, &attempt, charge);
         (priced.series, charge)
     }
 }
 
 fn select(book: &Book, facts: &Facts<'_>, series: u32, names: &mut SeriesNames) -> Priced {
-    let Some(tariff) = book.integration(facts.integration) else {
+    let tariff = book.integration(facts.integration).filter(|_| book.covers(facts.workspace));
+    let Some(tariff) = tariff else {
         return Priced { selection: Selection::default(), series };
     };
     let selection = tariff.selection(facts.endpoint, facts.tier);

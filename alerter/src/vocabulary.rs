@@ -40,7 +40,7 @@ words! {
         LatencyMean = "latency_mean": "Mean latency of the calls that carried one, ms.",
         ThrottledShare = "throttled_share": "rate_limited, quota_exhausted and throttled_soft over calls, 0 to 1.",
         RetriedShare = "retried_share": "Attempts after the first over calls, 0 to 1.",
-        Cost = "cost": "Money, per currency, exact.",
+        Cost = "cost": "Money told by events or by flat prices, per currency, exact; not what depends on the month's use.",
         BytesIn = "bytes_in": "Bytes received.",
         BytesOut = "bytes_out": "Bytes sent.",
     }

@@ -26,6 +26,8 @@ pub struct Book {
     /// By integration, sorted by its name.
     pub(crate) tariffs: Vec<Tariff>,
     pub(crate) metered: Vec<MeteredEntry>,
+    /// Whose calls are priced; none: everybody's.
+    pub(crate) workspaces: Vec<Pattern>,
 }
 
 /// What one integration charges.
@@ -86,6 +88,11 @@ impl Selection {
         self.needs_attributes
     }
 
+    /// Bytes held, near enough for a bound.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.entries.len() * size_of::<u32>()
+    }
+
     /// Whether nothing of the book can match.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -123,6 +130,11 @@ impl Book {
     /// Names of the integrations that have prices.
     pub fn integrations(&self) -> impl Iterator<Item = &str> {
         self.tariffs.iter().map(|tariff| tariff.integration.as_str())
+    }
+
+    /// Whether the calls of a workspace are priced by this book.
+    pub fn covers(&self, workspace: &str) -> bool {
+        one_matches(&self.workspaces, workspace)
     }
 
     /// What an integration charges.

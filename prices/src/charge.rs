@@ -128,7 +128,13 @@ impl Billable {
     pub(crate) fn counts(self, attempt: &Attempt<'_>) -> bool {
         use ErrorClass::{Connect, Dns, Killed, Tls};
         match self {
-            Self::AnyAttempt => !matches!(attempt.error_class, Dns | Connect | Tls | Killed),
+            // An answer proves it; without one a lost connection is told from one that never was by ingest, which
+            // says so in the event.
+            Self::AnyAttempt => {
+                attempt.status.is_some()
+                    || attempt.billable == Some(true)
+                    || !matches!(attempt.error_class, Dns | Connect | Tls | Killed)
+            }
             Self::AnyResponse => attempt.status.is_some(),
             Self::Success => attempt.error_class == ErrorClass::Ok,
         }
@@ -154,9 +160,8 @@ impl Entry {
             return Ok(Quantity::Units(0));
         }
         match self.meter {
-            // The attempt that stands for the call: the one that succeeds, or the first.
-            Meter::Call => units(u64::from(self.billable == Some(Billable::Success) || attempt.attempt == 1)),
-            Meter::Attempt => units(1),
+            // Of a call at most one attempt succeeds, and no other counts.
+            Meter::Call | Meter::Attempt => units(1),
             Meter::Item => units(attempt.items),
             Meter::Record => units(attempt.records),
             Meter::ByteIn => units(attempt.bytes_in),

@@ -11,6 +11,7 @@ use crate::{
     book::{Book, Entry, Rate, Tariff},
     document::{self, Meter},
     metered::MeteredEntry,
+    pattern::Pattern,
 };
 use callmeter_documents::{
     Problems,
@@ -20,8 +21,12 @@ use callmeter_documents::{
 use price::{Form, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most entries of a book: those of one integration are looked through for each new series.
+/// Most entries of a book.
 const MAX_ENTRIES: usize = 10_000;
+/// Most entries of one integration: those that fit a series are looked through for each of its attempts.
+const MAX_INTEGRATION_ENTRIES: usize = 1_000;
+/// Most patterns for workspaces.
+const MAX_WORKSPACES: usize = 64;
 
 /// Where mistakes are told.
 struct Teller<'a> {
@@ -85,8 +90,14 @@ pub(crate) fn compile(root: &Node, problems: &mut Problems) -> Book {
     let lines = number(&mut drafts);
     across::versions(&mut teller, &mut drafts);
     across::currencies(&mut teller, &drafts);
+    across::sizes(&mut teller, &drafts);
     across::reach(&mut teller, &drafts, &broken);
-    assemble(lines, drafts)
+    if parts.workspaces.len() > MAX_WORKSPACES {
+        let line = line_of(root, &["workspaces".to_owned()]);
+        teller.problems.add(line, "workspaces", format!("more than {MAX_WORKSPACES}"), None);
+    }
+    let workspaces = parts.workspaces.iter().map(|text| Pattern::new(text)).collect();
+    Book { workspaces, ..assemble(lines, drafts) }
 }
 
 /// Numbers lines in the order of the file, and groups within their integration.
@@ -123,7 +134,7 @@ fn assemble(lines: Vec<String>, mut drafts: Vec<Draft>) -> Book {
     }
     metered.sort_by_key(|entry| (entry.line_index, entry.effective_from_us));
     let tariffs = (0..).zip(tariffs.into_values()).map(|(number, tariff)| Tariff { number, ..tariff });
-    Book { id: String::new(), lines, tariffs: tariffs.collect(), metered }
+    Book { id: String::new(), lines, tariffs: tariffs.collect(), metered, ..Book::default() }
 }
 
 fn month_entry(draft: &Draft) -> Option<MeteredEntry> {

@@ -24,6 +24,9 @@ struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     currency: Option<String>,
+    /// Workspaces whose calls this book prices; `*` stands for any text; absent: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    workspaces: Vec<String>,
     /// What is charged. For one attempt, and for each meter (and attribute), the first line in the order of the
     /// file that matches is charged; lines of different meters add up. Specific lines come first.
     prices: Vec<Entry>,
@@ -58,7 +61,7 @@ pub(crate) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) attribute: Option<String>,
-    /// When an attempt counts; absent: as the vendor's profile says, else `any_attempt`.
+    /// When an attempt counts; absent: as the vendor's profile says, else `any_attempt`. With meter `call` always `success`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Billable")]
     pub(crate) billable: Option<Billable>,
@@ -108,7 +111,7 @@ pub(crate) struct Tier {
     pub(crate) price: String,
 }
 
-/// What is counted: `call` 1 for the logical call (its successful attempt with `billable: success`, else its first),
+/// What is counted: `call` 1 for the logical call (its successful attempt),
 /// `attempt` 1 for each attempt, `item`, `record`, `byte_in`, `byte_out` and `byte` (both) as the event says them,
 /// `attribute` the number in an attribute. Of attempts that are billable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
@@ -124,8 +127,8 @@ pub(crate) enum Meter {
     Attribute,
 }
 
-/// When an attempt counts: `any_attempt` whenever the vendor was reached (no error of name, connection or TLS, not
-/// killed), `any_response` whenever there was an HTTP status, `success` whenever its class is `ok`.
+/// When an attempt counts: `any_attempt` whenever the vendor may have been reached (an answer, or no error of name,
+/// connection or TLS, and not killed), `any_response` whenever there was an HTTP status, `success` whenever its class is `ok`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Billable {
@@ -202,6 +205,7 @@ pub fn schema() -> serde_json::Value {
 /// The parts of a book whose form is right.
 pub(crate) struct Parts {
     pub(crate) currency: Option<String>,
+    pub(crate) workspaces: Vec<String>,
     /// Entries by their place in the list.
     pub(crate) entries: Vec<(usize, Entry)>,
 }
@@ -209,10 +213,12 @@ pub(crate) struct Parts {
 /// Reads what can be read and tells what is wrong with the form of the rest.
 pub(crate) fn read(root: &Node, problems: &mut Problems) -> Parts {
     match read_as::<Document>(schema(), root, problems) {
-        Some(book) => {
-            Parts { currency: book.currency, entries: book.prices.into_iter().enumerate().collect() }
-        }
-        None => Parts { currency: currency(root), entries: readable(root) },
+        Some(book) => Parts {
+            currency: book.currency,
+            workspaces: book.workspaces,
+            entries: book.prices.into_iter().enumerate().collect(),
+        },
+        None => Parts { currency: currency(root), workspaces: Vec::new(), entries: readable(root) },
     }
 }
 

@@ -7,6 +7,8 @@ WITH
     toUnixTimestamp(at) * 1000000 AS at_us,
     -- 2100-01-01, so that a slow pace does not lead beyond the calendar.
     4102444800000000 AS end_us,
+    -- A word from a clock that runs far ahead would hide all later ones.
+    at + INTERVAL 5 MINUTE AS latest,
     told AS
     (
         SELECT
@@ -15,7 +17,7 @@ WITH
             uniqExactIf(customer, window_start > at - INTERVAL 1 HOUR) AS users,
             sumIf(errors, window_start > at - INTERVAL 1 HOUR) AS refusals
         FROM deltas
-        WHERE kind = 'quota' AND window_start > at - INTERVAL 31 DAY
+        WHERE kind = 'quota' AND window_start > at - INTERVAL 31 DAY AND window_start <= latest
         GROUP BY workspace, integration, policy, scope
     ),
     -- The last ten minutes of each. The newest word wins, whoever got it and in whichever order words arrived.
@@ -27,7 +29,7 @@ WITH
             sum(calls) AS counted
         FROM deltas
         INNER JOIN told USING (workspace, integration, policy, scope)
-        WHERE kind = 'quota' AND window_start > last_window - INTERVAL 10 MINUTE
+        WHERE kind = 'quota' AND window_start > last_window - INTERVAL 10 MINUTE AND window_start <= latest
             -- Says nothing new, but only these days are read.
             AND toDate(window_start) IN (SELECT arrayJoin([toDate(last_window), toDate(last_window - INTERVAL 10 MINUTE)]) FROM told)
         GROUP BY workspace, integration, policy, scope, users, refusals, window_start
@@ -50,7 +52,8 @@ WITH
             arraySum(arrayMap((before, after) -> greatest(before.3 - after.3, 0), arrayPopBack(words), arrayPopFront(words))) AS fallen,
             -- In the time from the first to the last of these words, at least a minute.
             fallen * 60000000 / greatest(words[-1].1 - words[1].1, 60000000) AS fallen_per_minute,
-            greatest(fallen_per_minute, sum(counted) / 10) AS pace,
+            -- Of what nobody has used for ten minutes nothing is used now.
+            if(observed_us < at_us - 600000000, 0, greatest(fallen_per_minute, sum(counted) / 10)) AS pace,
             observed_us + left * 60000000 / nullIf(pace, 0) AS empty_us
         FROM minutes
         GROUP BY workspace, integration, policy, scope, users, refusals
@@ -60,7 +63,7 @@ WITH
     (
         SELECT workspace, integration, customer
         FROM deltas
-        WHERE kind = 'data' AND window_start > at - INTERVAL 24 HOUR
+        WHERE kind = 'data' AND window_start > at - INTERVAL 24 HOUR AND window_start <= latest
             AND (mapContains(errors_by_class, 'rate_limited') OR mapContains(errors_by_class, 'quota_exhausted'))
         GROUP BY workspace, integration, customer
     ),
@@ -72,7 +75,7 @@ WITH
             sum(errors_by_class['rate_limited'] + errors_by_class['quota_exhausted']) AS refusals,
             toUInt64(made - refusals) AS accepted
         FROM deltas
-        WHERE kind = 'data' AND window_start > at - INTERVAL 24 HOUR
+        WHERE kind = 'data' AND window_start > at - INTERVAL 24 HOUR AND window_start <= latest
             AND (workspace, integration, customer) IN (refused_customers)
             AND (workspace, integration, customer) NOT IN (
                 SELECT workspace, integration, customer
@@ -132,7 +135,7 @@ SELECT
     calls / sum(calls) OVER (PARTITION BY workspace, integration, policy, scope) AS share,
     sum(errors) AS refused
 FROM deltas
-WHERE kind = 'quota' AND window_start > now('UTC') - INTERVAL 1 HOUR
+WHERE kind = 'quota' AND window_start > now('UTC') - INTERVAL 1 HOUR AND window_start <= now('UTC') + INTERVAL 5 MINUTE
 GROUP BY workspace, integration, policy, scope, customer;
 
 -- One row is one window, customer and integration: how many attempts each first attempt became, and whether waits that the vendor

@@ -1,5 +1,5 @@
 -- One row is one version of one line of a price book whose price depends on the month's use. Aggregators write
--- them when they load a book; writing them again changes nothing. A flat or package entry has one tier.
+-- them when a book first comes into force or its file changes; the book published last holds. A flat or package entry has one tier.
 CREATE TABLE IF NOT EXISTS price_lines
 (
     book           String,
@@ -18,6 +18,16 @@ CREATE TABLE IF NOT EXISTS price_lines
 )
 ENGINE = ReplacingMergeTree(published_at)
 ORDER BY (line, book, effective_from);
+
+-- One row is one price book that was in force: the text behind the ids in the ledger's price_book.
+CREATE TABLE IF NOT EXISTS price_books
+(
+    book         String,
+    text         String CODEC(ZSTD(3)),
+    published_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(published_at)
+ORDER BY book;
 
 -- One row is one hourly cell of usage of one line, at what it adds to the price of the month: P(use up to and with it)
 -- - P(use before it), in the order of hour, customer, endpoint, tier, environment. So cells sum up to P(month's use)
@@ -41,12 +51,19 @@ WITH
         WHERE kind = 'data'
         GROUP BY workspace, month, hour, customer, integration, line, endpoint, tier, environment
     ),
-    -- A line is priced by the book that was published last and has it: gone from the books, its past still has prices.
+    -- From each moment at which an entry of a line begins: the entry in force in the book that was published last among those
+    -- that have one in force then. What later books leave out, a line or its past, keeps its prices.
     entries AS
     (
-        SELECT line, effective_from, pool, currency, form, free, up_to, price, package
-        FROM price_lines FINAL
-        WHERE (line, book) IN (SELECT line, argMax(book, (published_at, book)) FROM price_lines GROUP BY line)
+        SELECT
+            prices.line AS line, starts.since AS effective_from,
+            argMax((prices.pool, prices.currency, prices.form, prices.free, prices.up_to, prices.price, prices.package),
+                (prices.published_at, prices.book, prices.effective_from)) AS held,
+            held.1 AS pool, held.2 AS currency, held.3 AS form, held.4 AS free, held.5 AS up_to, held.6 AS price, held.7 AS package
+        FROM (SELECT * FROM price_lines FINAL) AS prices
+        INNER JOIN (SELECT DISTINCT line, effective_from AS since FROM price_lines) AS starts ON prices.line = starts.line
+        WHERE prices.effective_from <= starts.since
+        GROUP BY prices.line, starts.since
     ),
     -- The entry in force at the month's first instant holds for the month.
     walked AS
@@ -120,9 +137,11 @@ FROM
 )
 GROUP BY workspace, month, day, customer, integration, endpoint, tier, environment, currency;
 
--- One row is one day and one key: money that bought nothing. failed_cost and retried_cost are disjoint parts of cost, the
--- metered ones by share of the hour's units; batchable_cost may overlap them: what saved_calls cost, calls that would not have been
--- made had each minute's been sent in batches of the vendor's batch_size. Shares are rounded down. Filter by month as in costs.
+-- One row is one day and one key: where money could be saved. failed_cost was paid for attempts that failed, retried_cost for successful
+-- attempts after the first: where both are charged, such calls were paid more than once. They are disjoint parts of cost, the metered
+-- ones by share of the hour's units (negative where a volume price corrects). batchable_cost may overlap them: what saved_calls cost, calls
+-- that would not have been made had each minute's been sent in batches of the vendor's batch_size. Shares are truncated. Filter by
+-- month as in costs.
 CREATE OR REPLACE VIEW waste AS
 WITH
     minutes AS

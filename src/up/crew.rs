@@ -80,7 +80,7 @@ fn keys(config: &Config, folder: &DataFolder) -> String {
     config.ingest.keys.iter().cloned().chain(own).collect::<Vec<_>>().join(",")
 }
 
-/// The demo's calls are priced by the example book; nobody's own calls are without asking for it.
+/// The demo's calls, and no others, are priced by the example book.
 fn aggregate_settings(
     config: &Config,
     folder: &DataFolder,
@@ -92,7 +92,8 @@ fn aggregate_settings(
     };
     let mut settings = vec![("AGGREGATOR__INSTANCE", instance)];
     if demo && config.aggregator.prices.is_none() {
-        settings.push(("AGGREGATOR__PRICES", folder.write("example-prices.yaml", EXAMPLE_PRICES)?));
+        let prices = format!("workspaces: [demo]\n{EXAMPLE_PRICES}");
+        settings.push(("AGGREGATOR__PRICES", folder.write("example-prices.yaml", &prices)?));
     }
     Ok(settings)
 }

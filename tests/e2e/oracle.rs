@@ -229,6 +229,7 @@ impl Event {
         let (integration, endpoint, tier, class) =
             (self.text("integration"), self.text("endpoint"), self.text("tier"), self.text("error_class"));
         let facts = tariff::Facts {
+            time_us: self.number("time").expect("a time"),
             integration: &integration,
             endpoint: &endpoint,
             tier: &tier,

@@ -16,24 +16,13 @@ use std::{
     time::Duration,
 };
 
-/// The month before this one: raw calls of it are still kept, and all of it has passed.
-#[allow(clippy::disallowed_methods, reason = "the clock of the pretended services")]
-fn last_month() -> Date {
-    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
-    today.first_of_month().saturating_sub(1.month())
-}
-
-fn start_us(month: Date) -> i64 {
-    month.to_zoned(TimeZone::UTC).expect("in range").timestamp().as_microsecond()
-}
-
 /// An event of the month, without a cost of its own.
 fn usage(number: u64, month: Date) -> CallEvent {
     let minutes = number.wrapping_mul(2_654_435_761) % (28 * 24 * 60);
     let base = event(number);
     CallEvent {
         id: format!("month-{number}"),
-        time_us: start_us(month) + minutes as i64 * 60_000_000,
+        time_us: tariff::start_us(month) + minutes as i64 * 60_000_000,
         customer: format!("customer-{}", number % 7),
         cost: None,
         retry_at_us: None,
@@ -45,8 +34,13 @@ fn usage(number: u64, month: Date) -> CallEvent {
 type Place = (i64, String, String, String, String);
 
 /// What each cell of each pool costs, by the oracle: line, pool and place → quantity and units of 10^-12.
-fn by_oracle(truth: &oracle::Truth, month: Date) -> BTreeMap<(String, String, Place), (i64, i128)> {
-    let (begin, end) = (start_us(month) / 1_000_000, start_us(month.saturating_add(1.month())) / 1_000_000);
+fn by_oracle(
+    truth: &oracle::Truth,
+    month: Date,
+    package: i128,
+) -> BTreeMap<(String, String, Place), (i64, i128)> {
+    let (begin, end) =
+        (tariff::start_us(month) / 1_000_000, tariff::start_us(month.saturating_add(1.month())) / 1_000_000);
     let mut pools: BTreeMap<(String, String), BTreeMap<Place, i64>> = BTreeMap::new();
     for (key, cell) in &truth.cells {
         let [window, customer, _, endpoint, tier, environment, _] = key.clone();
@@ -65,7 +59,8 @@ fn by_oracle(truth: &oracle::Truth, month: Date) -> BTreeMap<(String, String, Pl
     for ((line, pool), cells) in pools {
         let mut before = 0;
         for (place, quantity) in cells {
-            let cost = tariff::month(&line, before + quantity) - tariff::month(&line, before);
+            let cost =
+                tariff::month(&line, before + quantity, package) - tariff::month(&line, before, package);
             before += quantity;
             costs.insert((line.clone(), pool.clone(), place), (quantity, cost));
         }
@@ -119,8 +114,13 @@ fn by_program(stack: &Stack, month: Date) -> BTreeMap<(String, String), i128> {
 }
 
 #[track_caller]
-fn same(truth: &oracle::Truth, view: &BTreeMap<(String, String, Place), (i64, i128)>, month: Date) {
-    let wanted = by_oracle(truth, month);
+fn same(
+    truth: &oracle::Truth,
+    view: &BTreeMap<(String, String, Place), (i64, i128)>,
+    month: Date,
+    package: i128,
+) {
+    let wanted = by_oracle(truth, month, package);
     assert_eq!(view.len(), wanted.len(), "cells");
     for (key, cell) in &wanted {
         assert_eq!(view.get(key), Some(cell), "{key:?}");
@@ -140,7 +140,7 @@ fn sums(cells: &BTreeMap<(String, String, Place), (i64, i128)>) -> BTreeMap<(Str
 fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
     with_stack(async |stack| {
         stack.role("aggregate", &[]).await;
-        let (month, direct) = (last_month(), Direct::new(&stack.kafka));
+        let (month, direct) = (tariff::last_month(), Direct::new(&stack.kafka));
         (0..4_000).for_each(|number| direct.event(&usage(number, month)));
         // Some are sent again, and some belong to this month.
         (0..400).for_each(|number| direct.event(&usage(number * 7, month)));
@@ -149,17 +149,13 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
         same_as_oracle(stack).await;
         let truth = oracle::recompute(&stack.kafka);
         let first = by_view(stack, month).await;
-        same(&truth, &first, month);
+        same(&truth, &first, month, tariff::PACKAGE);
         assert_eq!(by_program(stack, month), sums(&first));
         assert!(first.values().any(|(_, cost)| *cost > 0), "something costs something");
 
         // A corrected book comes into force without a restart, and late events of the month arrive under it.
         let before = stack.rows("SELECT DISTINCT price_book FROM ledger").await;
-        let corrected = format!(
-            "{}- {{line: later, integration: later, meter: attempt, model: flat, price: \"1\", effective_from: 2020-01-01}}\n",
-            tariff::BOOK
-        );
-        std::fs::write(stack.folder.path().join(PRICES), corrected).expect("written");
+        std::fs::write(stack.folder.path().join(PRICES), tariff::corrected_book()).expect("written");
         let number = Cell::new(10_000);
         eventually("batches are priced by the corrected book", Duration::from_secs(30), async || {
             direct.event(&usage(number.replace(number.get() + 1), month));
@@ -175,9 +171,17 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
         same_as_oracle(stack).await;
         let truth = oracle::recompute(&stack.kafka);
         let second = by_view(stack, month).await;
-        same(&truth, &second, month);
+        same(&truth, &second, month, tariff::CORRECTED_PACKAGE);
         assert_eq!(by_program(stack, month), sums(&second));
-        assert_ne!(sums(&first), sums(&second), "late events cost");
+        assert_ne!(sums(&first), sums(&second), "late events cost, and the package is cheaper");
+
+        // A process that comes back with the old file changes no price, and says that it is behind.
+        std::fs::write(stack.folder.path().join(PRICES), tariff::book()).expect("written");
+        stack.kill(0);
+        stack.restart(0);
+        stale(stack).await;
+        assert_eq!(by_view(stack, month).await, second);
+        std::fs::write(stack.folder.path().join(PRICES), tariff::corrected_book()).expect("written");
 
         // All money stands in `costs`, once.
         let all = "SELECT toString(toInt128(sum(cost) * 1000000000000)) AS cost, toInt64(sum(calls)) AS calls FROM costs \
@@ -191,17 +195,23 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
 
         // A book with a mistake changes nothing and says so.
         std::fs::write(stack.folder.path().join(PRICES), "currency: euro\n").expect("written");
-        eventually("the metric tells of the refused book", Duration::from_secs(30), async || {
-            match stack.metric(0, "callmeter_aggregator_price_book_stale").await? {
-                1.0 => Ok(()),
-                other => Err(other.to_string()),
-            }
-        })
-        .await;
+        stale(stack).await;
         (5_000..5_100).for_each(|number| direct.event(&usage(number, month)));
         direct.flush();
         same_as_oracle(stack).await;
     });
+}
+
+async fn stale(stack: &Stack) {
+    eventually(
+        "the metric tells that the file is not in force",
+        Duration::from_secs(30),
+        async || match stack.metric(0, "callmeter_aggregator_price_book_stale").await? {
+            1.0 => Ok(()),
+            other => Err(other.to_string()),
+        },
+    )
+    .await;
 }
 
 /// The metered cost of every month in the log.
@@ -214,6 +224,8 @@ fn oracle_months(truth: &oracle::Truth) -> BTreeMap<Date, i128> {
     let months: BTreeSet<Date> = truth.cells.keys().map(month).collect();
     months
         .into_iter()
-        .map(|month| (month, by_oracle(truth, month).values().map(|(_, cost)| cost).sum()))
+        .map(|month| {
+            (month, by_oracle(truth, month, tariff::CORRECTED_PACKAGE).values().map(|(_, cost)| cost).sum())
+        })
         .collect()
 }

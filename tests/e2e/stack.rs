@@ -98,7 +98,7 @@ impl Stack {
             engines: Some(engines),
             roles: Vec::new(),
         };
-        std::fs::write(stack.folder.path().join(PRICES), tariff::BOOK).expect("the price book is written");
+        std::fs::write(stack.folder.path().join(PRICES), tariff::book()).expect("the price book is written");
         let migrated = stack.command("migrate").output().expect("migrate runs");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         stack

@@ -1,14 +1,37 @@
 //! The price book of the tests, twice: as the YAML that the product reads, and as plain arithmetic that shares no code
 //! with it. An event enters, its cost and usage leave; a month's quantity enters, its price leaves, unit by unit.
 
+use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use std::collections::BTreeMap;
 
-/// The book that every aggregator of the tests runs with.
-pub(crate) const BOOK: &str = r#"
+/// The month before this one: raw calls of it are still kept, and all of it has passed.
+#[allow(clippy::disallowed_methods, reason = "the clock of the pretended services")]
+pub(crate) fn last_month() -> Date {
+    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
+    today.first_of_month().saturating_sub(1.month())
+}
+
+/// First instant of a month, µs since 1970 UTC.
+pub(crate) fn start_us(month: Date) -> i64 {
+    month.to_zoned(TimeZone::UTC).expect("in range").timestamp().as_microsecond()
+}
+
+/// The book that every aggregator of the tests runs with: one price rises with this month.
+pub(crate) fn book() -> String {
+    BOOK.replace("THIS_MONTH", &last_month().saturating_add(1.month()).to_string())
+}
+
+/// The book with the price of a package lowered, for all months.
+pub(crate) fn corrected_book() -> String {
+    book().replace(r#"price: "1.5""#, r#"price: "1.25""#)
+}
+
+const BOOK: &str = r#"
 currency: EUR
 prices:
 - {line: hubspot-attempts, integration: hubspot, meter: attempt, model: flat, price: "0.000123", effective_from: 2020-01-01}
-- {line: stripe-fee, integration: stripe, meter: call, billable: success, model: flat, price: "0.3", effective_from: 2020-01-01}
+- {line: hubspot-attempts, integration: hubspot, meter: attempt, model: flat, price: "0.000456", effective_from: THIS_MONTH}
+- {line: stripe-fee, integration: stripe, meter: call, model: flat, price: "0.3", effective_from: 2020-01-01}
 - {line: stripe-percent, integration: stripe, meter: attribute, attribute: amount, billable: success, model: percent, price: "2.9", effective_from: 2020-01-01}
 - line: github-standard
   integration: github
@@ -34,6 +57,7 @@ prices:
 
 /// The facts of an event that prices look at.
 pub(crate) struct Facts<'a> {
+    pub time_us: i64,
     pub integration: &'a str,
     pub endpoint: &'a str,
     pub tier: &'a str,
@@ -58,7 +82,7 @@ pub(crate) struct Priced {
 
 /// Whether the vendor charges for the attempt as far as the event says.
 pub(crate) fn billable(facts: &Facts<'_>) -> bool {
-    facts.billable.unwrap_or(!["dns", "connect", "tls", "killed"].contains(&facts.class))
+    facts.billable.unwrap_or(facts.has_status || !["dns", "connect", "tls", "killed"].contains(&facts.class))
 }
 
 /// Prices one event by [`BOOK`].
@@ -71,7 +95,11 @@ pub(crate) fn price(facts: &Facts<'_>) -> Priced {
         }
     };
     match facts.integration {
-        "hubspot" => priced.cost = if billable(facts) { 123_000_000 } else { 0 },
+        "hubspot" if !billable(facts) => {}
+        "hubspot" => {
+            let risen = facts.time_us >= start_us(last_month().saturating_add(1.month()));
+            priced.cost = if risen { 456_000_000 } else { 123_000_000 };
+        }
         "stripe" if success => {
             priced.cost = 300_000_000_000;
             match facts.attributes.get("amount").map(|amount| amount.parse::<i64>()) {
@@ -108,8 +136,12 @@ pub(crate) fn per_customer(line: &str) -> bool {
     ["github-standard", "openai-bytes"].contains(&line)
 }
 
+/// Price of a package by [`book`] and by [`corrected_book`], units of 10^-12.
+pub(crate) const PACKAGE: i128 = 1_500_000_000_000;
+pub(crate) const CORRECTED_PACKAGE: i128 = 1_250_000_000_000;
+
 /// The price of a month's whole usage of a line, units of 10^-12.
-pub(crate) fn month(line: &str, quantity: i64) -> i128 {
+pub(crate) fn month(line: &str, quantity: i64, package: i128) -> i128 {
     let quantity = i128::from(quantity);
     match line {
         "github-standard" => {
@@ -118,7 +150,7 @@ pub(crate) fn month(line: &str, quantity: i64) -> i128 {
             let rest = (quantity - 300).max(0);
             first * 70_000_000_000 + second * 30_100_000_000 + rest * 2_000_000_000
         }
-        "github-records" => (quantity + 999) / 1000 * 1_500_000_000_000,
+        "github-records" => (quantity + 999) / 1000 * package,
         "openai-tokens" => match quantity - 1000 {
             charged if charged <= 0 => 0,
             charged @ 1..=5000 => charged * 20_000_000,

@@ -7,6 +7,7 @@ use crate::{
     samples::{event, payload},
 };
 use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, avro::call_event_schema};
+use std::collections::BTreeMap;
 
 const BOOK: &str = r#"
 currency: EUR
@@ -30,6 +31,62 @@ fn with_tokens(tokens: &str) -> impl FnOnce(&mut CallEvent) {
     move |event| drop(event.attributes.insert("tokens".into(), tokens))
 }
 
+/// What a batch holds: endpoint and currency, cost and usage of its cells.
+fn held(batch: &Batch, desk: &Desk) -> BTreeMap<(String, String), (i128, Vec<(u32, u64)>)> {
+    let mut all: BTreeMap<_, (i128, Vec<(u32, u64)>)> = BTreeMap::new();
+    for cell in &batch.cells {
+        let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
+        let held = all.entry((text(3), text(6))).or_default();
+        held.0 += cell.cost;
+        held.1.extend(cell.rare.iter().flat_map(|rare| rare.usage.clone()));
+    }
+    all
+}
+
+fn count(batch: &mut Batch, offset: i64, event: &CallEvent, desk: &mut Desk) {
+    let plan = Plan::compile(call_event_schema()).expect("compiles");
+    let payload = payload(event);
+    let fields = plan.read(&payload).expect("readable");
+    batch.count(offset, &Facts::check(&fields).expect("countable"), false, desk);
+}
+
+#[test]
+fn a_desk_that_forgets_between_batches_charges_the_same_series() {
+    let book = || Arc::new(Book::parse("prices.yaml", BOOK).expect("a good book"));
+    let events: Vec<CallEvent> = (0..40)
+        .map(|number: u64| match number % 4 {
+            0 => call("GET /a", |_| {}),
+            1 => call("POST /b", with_tokens(&number.to_string())),
+            2 => call("GET /c", |event| event.integration = "unpriced".into()),
+            _ => call("GET /d", |event| event.customer = format!("c{number}")),
+        })
+        .collect();
+    let mut forgetful = Desk::new(60, Pricing::new(book()));
+    for (offset, event) in (0..).zip(&events) {
+        let (mut once, mut fresh) = (Batch::new(offset), Desk::new(60, Pricing::new(book())));
+        count(&mut once, offset, event, &mut fresh);
+        let mut batch = Batch::new(offset);
+        count(&mut batch, offset, event, &mut forgetful);
+        assert_eq!(held(&batch, &forgetful), held(&once, &fresh), "offset {offset}");
+        if offset % 3 == 2 {
+            forgetful.forget();
+            assert_eq!(forgetful.bytes(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_book_for_some_workspaces_prices_no_others() {
+    let book = Book::parse("prices.yaml", &format!("workspaces: [demo*]\n{BOOK}")).expect("a good book");
+    let mut desk = Desk::new(60, Pricing::new(Arc::new(book)));
+    let mut batch = Batch::new(0);
+    count(&mut batch, 0, &call("GET /a", |event| event.workspace = "demo-1".into()), &mut desk);
+    count(&mut batch, 1, &call("GET /a", |event| event.workspace = "default".into()), &mut desk);
+    let costs: Vec<i128> = batch.cells.iter().map(|cell| cell.cost).collect();
+    assert_eq!(costs, [10_000_000_000, 0]);
+    assert_eq!(desk.names.text(batch.cells[1].series, 6), b"");
+}
+
 #[test]
 fn prices_of_the_book_become_cost_or_usage_and_told_costs_win() {
     let book = Book::parse("prices.yaml", BOOK).expect("a good book");
@@ -51,12 +108,7 @@ fn prices_of_the_book_become_cost_or_usage_and_told_costs_win() {
         call("POST /b", with_tokens("many")),
         call("GET /c", |event| event.integration = "unpriced".into()),
     ];
-    let plan = Plan::compile(call_event_schema()).expect("compiles");
-    for (offset, event) in events.iter().enumerate() {
-        let payload = payload(event);
-        let fields = plan.read(&payload).expect("readable");
-        batch.count(offset as i64, &Facts::check(&fields).expect("countable"), false, &mut desk);
-    }
+    (0..).zip(&events).for_each(|(offset, event)| count(&mut batch, offset, event, &mut desk));
     let line = |cell: &crate::fold::Cell| {
         let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
         let rare = cell.rare.as_deref().cloned().unwrap_or_default();

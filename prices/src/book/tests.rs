@@ -112,16 +112,13 @@ fn an_attempt_counts_as_the_line_says_else_as_the_vendor_says_else_when_it_was_r
 }
 
 #[test]
-fn a_call_is_charged_once_by_its_success_or_by_its_first_attempt() {
-    let success = book(&["line: a, meter: call, billable: success, model: flat, price: \"1\""]);
-    let first = book(&["line: a, meter: call, billable: any_attempt, model: flat, price: \"1\""]);
+fn a_call_is_charged_once_by_its_success_whichever_attempt_that_is() {
+    let calls = book(&["line: a, meter: call, model: flat, price: \"1\""]);
     let tried = |number, error_class| Attempt { attempt: number, error_class, ..attempt(NONE) };
-    let (failed, retried) = (tried(1, ErrorClass::Upstream5xx), tried(2, ErrorClass::Ok));
-    check(&success, "", &failed, "0");
-    check(&success, "", &retried, "1");
-    check(&first, "", &failed, "1");
-    check(&first, "", &retried, "0");
-    check(&first, "", &tried(1, ErrorClass::Dns), "0");
+    check(&calls, "", &tried(1, ErrorClass::Upstream5xx), "0");
+    check(&calls, "", &tried(2, ErrorClass::Timeout), "0");
+    check(&calls, "", &tried(3, ErrorClass::Ok), "1");
+    check(&calls, "", &tried(1, ErrorClass::Ok), "1");
 }
 
 #[test]
@@ -170,13 +167,16 @@ fn beyond_the_bound_of_money_an_attempt_is_unpriced() {
 #[test]
 fn without_lines_an_attempt_is_billable_all_the_same() {
     let (book, mut charge) = (Book::empty(), Charge::default());
-    for (billable, error_class, wanted) in [
-        (None, ErrorClass::Ok, true),
-        (None, ErrorClass::Dns, false),
-        (Some(true), ErrorClass::Dns, true),
-        (Some(false), ErrorClass::Ok, false),
+    for (billable, error_class, status, wanted) in [
+        (None, ErrorClass::Ok, Some(200), true),
+        (None, ErrorClass::Dns, None, false),
+        // An answer proves that the vendor was reached, whatever the class is called.
+        (None, ErrorClass::Connect, Some(200), true),
+        (Some(true), ErrorClass::Connect, None, true),
+        (Some(false), ErrorClass::Ok, Some(200), false),
     ] {
-        book.charge(&Selection::default(), &Attempt { billable, error_class, ..attempt(NONE) }, &mut charge);
+        let attempt = Attempt { billable, error_class, status, ..attempt(NONE) };
+        book.charge(&Selection::default(), &attempt, &mut charge);
         assert_eq!(charge, Charge { billable: wanted, ..Charge::default() });
     }
     assert_eq!(book.id(), "");

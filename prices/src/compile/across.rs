@@ -2,9 +2,22 @@
 //!
 //! Promise: pure.
 
-use super::{Draft, Teller, price::Price};
+use super::{Draft, MAX_INTEGRATION_ENTRIES, Teller, price::Price};
 use crate::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks that no integration has more entries than an attempt may be held against.
+pub(super) fn sizes(teller: &mut Teller<'_>, drafts: &[Draft]) {
+    let mut entries: BTreeMap<&str, usize> = BTreeMap::new();
+    for draft in drafts {
+        let count = entries.entry(&draft.document.integration).or_default();
+        *count += 1;
+        if *count == MAX_INTEGRATION_ENTRIES + 1 {
+            let message = format!("more than {MAX_INTEGRATION_ENTRIES} entries of one integration");
+            teller.tell(draft.at, &["integration"], message);
+        }
+    }
+}
 
 /// Checks that the entries of a line are versions of one thing, and ends each where the next begins.
 pub(super) fn versions(teller: &mut Teller<'_>, drafts: &mut [Draft]) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     book::{Entry, Rate},
-    document::{self, Meter},
+    document::{self, Billable, Meter},
     month,
     pattern::Pattern,
 };
@@ -63,7 +63,10 @@ pub(super) fn read(
         endpoint,
         tier,
         conditions,
-        billable: document.billable,
+        billable: match document.meter {
+            Meter::Call => Some(Billable::Success),
+            _ => document.billable,
+        },
         from_us,
         until_us: i64::MAX,
         rate,
@@ -88,9 +91,9 @@ fn names(teller: &mut Teller<'_>, at: usize, document: &document::Entry) {
         }
         (_, None) => {}
     }
-    if document.meter == Meter::Call && document.billable.is_none() {
-        let message = "missing: with meter call say which attempt is charged for the call: the one that succeeds \
-            (`success`), or the first (`any_response`, `any_attempt`)";
+    if document.meter == Meter::Call && !matches!(document.billable, None | Some(Billable::Success)) {
+        let message =
+            "a call is charged once, by the attempt that succeeds; to charge others, use meter attempt";
         teller.tell(at, &["billable"], message);
     }
 }

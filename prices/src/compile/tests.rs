@@ -22,14 +22,12 @@ const FLAT: &str = "meter: attempt, model: flat, price: \"1\"";
 fn all_mistakes_of_a_bad_book_are_told_at_once_with_their_lines() {
     insta::assert_snapshot!(told(include_str!("../../testdata/bad.yaml")), @r"
     prices.yaml:3: prices[0].line: `Upper Case` is not a name of 1 to 64 of a-z, 0-9 and `-`
-    prices.yaml:3: prices[0].billable: missing: with meter call say which attempt is charged for the call: the one that succeeds (`success`), or the first (`any_response`, `any_attempt`)
     prices.yaml:3: prices[0].currency: missing, and the book names none for all
     prices.yaml:4: prices[0].integration: must have 1 to 256 bytes
     prices.yaml:11: prices[1].meter: `atempt` is none of: call, attempt, item, record, byte_in, byte_out, byte, attribute (did you mean `attempt`?)
     prices.yaml:12: prices[1].model: `flatt` is none of: flat, tiered, volume, package, percent (did you mean `flat`?)
     prices.yaml:13: prices[1].price: a text (in quotes) is expected here, not a number
     prices.yaml:14: prices[1].prise: unknown key (did you mean `price`?)
-    prices.yaml:15: prices[2].billable: missing: with meter call say which attempt is charged for the call: the one that succeeds (`success`), or the first (`any_response`, `any_attempt`)
     prices.yaml:15: prices[2].price: missing
     prices.yaml:17: prices[2].currency: `dollars` is not three capital letters such as USD
     prices.yaml:19: prices[2].attribute: belongs to meter attribute only, and this is call
@@ -48,7 +46,6 @@ fn all_mistakes_of_a_bad_book_are_told_at_once_with_their_lines() {
     prices.yaml:46: prices[5].price: `1e9`: at or beyond 1000000000
     prices.yaml:47: prices[5].per: does not belong to model package: the price is for one package
     prices.yaml:53: prices[6].price: 1 / 3 has more than 12 decimals, and nothing is rounded
-    prices.yaml:55: prices[7].billable: missing: with meter call say which attempt is charged for the call: the one that succeeds (`success`), or the first (`any_response`, `any_attempt`)
     prices.yaml:58: prices[7].meter: model percent takes its amount from an attribute: say `meter: attribute`
     prices.yaml:61: prices[7].free: does not belong to model percent: an amount has no units
     prices.yaml:68: prices[8].per: must be 1 to 1000000000000000
@@ -67,7 +64,6 @@ fn mistakes_of_form_hide_no_mistakes_of_meaning() {
     insta::assert_snapshot!(told(text), @r"
     prices.yaml:1: currency: `usd` is not three capital letters such as USD
     prices.yaml:3: prices[0].line: `A` is not a name of 1 to 64 of a-z, 0-9 and `-`
-    prices.yaml:3: prices[0].billable: missing: with meter call say which attempt is charged for the call: the one that succeeds (`success`), or the first (`any_response`, `any_attempt`)
     prices.yaml:8: prices[1].line: missing
     prices.yaml:8: prices[1].integration: missing
     prices.yaml:8: prices[1].meter: missing

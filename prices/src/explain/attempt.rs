@@ -220,9 +220,7 @@ fn counts_nothing(entry: &Entry, attempt: &Attempt<'_>) -> Option<String> {
     let counts = entry.billable.map_or_else(|| attempt.billable(), |billable| billable.counts(attempt));
     let class = attempt.error_class.as_str();
     if counts {
-        let retried = entry.quantity(attempt) == Ok(Quantity::Units(0)) && entry.meter == Meter::Call;
-        return retried
-            .then(|| "matches and counts nothing: the call was charged by its first attempt".to_owned());
+        return None;
     }
     Some(match (entry.billable, attempt.billable) {
         (Some(Billable::AnyResponse), _) => {
