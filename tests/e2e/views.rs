@@ -100,6 +100,9 @@ fn quotas_say_what_is_left_until_when_and_who_uses_it() {
             // An answer that took an hour.
             told(65, "a", "late", [3600, 1, 10, 5, 600]),
             told(32 * 24 * 60, "a", "forgotten", [0, 1, 10, 5, 600]),
+            // A clock an hour ahead says nothing, and what was told long ago is not used any more.
+            told(-60, "a", "daily", [10, 99, 2000, 1999, 7200]),
+            told(20 * 24 * 60, "a", "quiet", [0, 1, 10, 3, UNKNOWN]),
         ];
         insert_told(stack, minute, &rows).await;
         // daily: 100 + 100 + 0 + 200 fell in 4 minutes, and 1300 last 13 minutes. untold: 10 a minute by count.
@@ -107,6 +110,7 @@ fn quotas_say_what_is_left_until_when_and_who_uses_it() {
             r"daily app-1 2000 1300 3600 100 730 -50 2 0 1",
             r"empty app-1 100 0 600 0.1 -290 -290 1 0 0",
             r"late app-1 10 5 600 0.1 \N -300 0 0 0",
+            r"quiet app-1 10 3 \N 0 \N -1728000 0 0 0",
             r"slow app-1 1000 500 600 1 \N -50 1 0 0",
             r"turned app-1 100 100 -60 0.1 \N -290 1 0 0",
             r"untold app-1 \N 50 \N 10 250 -50 1 0 0",

@@ -190,6 +190,22 @@ fn a_month_of_usage_costs_what_each_unit_costs_to_the_last_digit() {
             format!("usage_costs WHERE {month} AND line LIKE '%-workspace' GROUP BY line ORDER BY line");
         assert_eq!(lines(stack, "line, sum(cost)", &rest).await, totals.each_ref().map(total));
 
+        // A later book that leaves out the past of its lines takes no price from it.
+        let rows = wanted.keys().map(|(line, _)| line.clone()).collect::<std::collections::BTreeSet<_>>();
+        let rows: Vec<String> = rows
+            .iter()
+            .map(|line| {
+                let pool = line.rsplit('-').next().unwrap_or_default();
+                let from = MONTH + 40 * 86_400;
+                format!(
+                    "('third', '{line}', 'vendor', {from}, '{pool}', 'EUR', 'flat', 0, [{}], ['9'], 1, 3)",
+                    u64::MAX
+                )
+            })
+            .collect();
+        stack.execute(&format!("INSERT INTO price_lines VALUES {}", rows.join(", "))).await;
+        assert_eq!(by_view(stack, month).await, wanted);
+
         costs_and_waste(stack).await;
     });
 }
