@@ -54,7 +54,9 @@ WITH
             fallen * 60000000 / greatest(words[-1].1 - words[1].1, 60000000) AS fallen_per_minute,
             -- Of what nobody has used for ten minutes nothing is used now.
             if(observed_us < at_us - 600000000, 0, greatest(fallen_per_minute, sum(counted) / 10)) AS pace,
-            observed_us + left * 60000000 / nullIf(pace, 0) AS empty_us
+            -- Without a reset time it may be refilled all the while: then only what it lost on the whole leads to its end.
+            greatest(words[1].3 - words[-1].3, 0) * 60000000 / greatest(words[-1].1 - words[1].1, 60000000) AS lost_per_minute,
+            observed_us + left * 60000000 / nullIf(if(reset_us IS NULL, least(lost_per_minute, pace), pace), 0) AS empty_us
         FROM minutes
         GROUP BY workspace, integration, policy, scope, users, refusals
     ),

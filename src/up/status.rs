@@ -114,7 +114,8 @@ const ROLLUPS: &str = "SELECT integration, uniqExact(customer) AS customers, sum
     GROUP BY integration ORDER BY calls DESC LIMIT 8";
 
 const QUOTAS: &str = "SELECT integration, policy, scope, assumeNotNull(`limit`) AS full, assumeNotNull(remaining) AS left, \
-    used_per_minute AS per_minute, ifNull(formatDateTime(exhausts_at, '%H:%i:%S'), '') AS exhausts FROM quota \
+    used_per_minute AS per_minute, ifNull(if(toDate(exhausts_at) = today(), formatDateTime(exhausts_at, '%H:%i:%S'), \
+    formatDateTime(exhausts_at, '%b %e %H:%i')), '') AS exhausts FROM quota \
     WHERE `limit` > 0 AND remaining IS NOT NULL AND observed_at > now() - INTERVAL 1 HOUR \
     ORDER BY left / full, integration, policy, scope LIMIT 3";
 

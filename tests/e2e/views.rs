@@ -96,6 +96,11 @@ fn quotas_say_what_is_left_until_when_and_who_uses_it() {
             told(5, "a", "turned", [10, 1, 100, 0, -60]),
             told(5, "a", "empty", [10, 1, 100, 0, 600]),
             Told { calls: 100, ..told(1, "a", "untold", [10, 1, UNKNOWN, 50, UNKNOWN]) },
+            // A bucket that fills as fast as it is emptied has no end in sight, and a month's allowance has.
+            Told { calls: 300, ..told(2, "a", "bucket", [10, 1, 40, 30, UNKNOWN]) },
+            Told { calls: 300, ..told(1, "a", "bucket", [10, 2, 40, 35, UNKNOWN]) },
+            told(3, "a", "month", [10, 1, 1000, 500, UNKNOWN]),
+            told(1, "a", "month", [10, 2, 1000, 300, UNKNOWN]),
             Told { calls: 10, ..told(1, "a", "slow", [10, 1, 1000, 500, 600]) },
             // An answer that took an hour.
             told(65, "a", "late", [3600, 1, 10, 5, 600]),
@@ -107,13 +112,15 @@ fn quotas_say_what_is_left_until_when_and_who_uses_it() {
         insert_told(stack, minute, &rows).await;
         // daily: 100 + 100 + 0 + 200 fell in 4 minutes, and 1300 last 13 minutes. untold: 10 a minute by count.
         let wanted = [
+            r"bucket app-1 40 35 \N 60 \N -50 1 0 0",
             r"daily app-1 2000 1300 3600 100 730 -50 2 0 1",
             r"empty app-1 100 0 600 0.1 -290 -290 1 0 0",
             r"late app-1 10 5 600 0.1 \N -300 0 0 0",
+            r"month app-1 1000 300 \N 100 130 -50 1 0 0",
             r"quiet app-1 10 3 \N 0 \N -1728000 0 0 0",
             r"slow app-1 1000 500 600 1 \N -50 1 0 0",
             r"turned app-1 100 100 -60 0.1 \N -290 1 0 0",
-            r"untold app-1 \N 50 \N 10 250 -50 1 0 0",
+            r"untold app-1 \N 50 \N 10 \N -50 1 0 0",
         ];
         let columns = quota_columns(minute);
         let all = "quota WHERE workspace = 'w' ORDER BY policy";
