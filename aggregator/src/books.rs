@@ -162,7 +162,7 @@ mod tests {
         let check = |line: &str, wanted: &[&str]| assert_eq!(changed_lines(&published, &book(line)), wanted);
         check("integration: x, currency: EUR", &[]);
         check("integration: x, currency: USD", &["a"]);
-        check("integration: y, currency: EUR", &["a"]);
+        check("integration: other, currency: EUR", &["a"]);
         check("integration: x, currency: EUR, pool: customer", &["a"]);
     }
 }

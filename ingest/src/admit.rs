@@ -1,8 +1,9 @@
 //! Admission: a [`Draft`] enters, a [`CallEvent`] or the reason against it leaves.
 //!
 //! Promise: an admitted event is within every bound of `callmeter_schemas::limits`, belongs to the
-//! workspace of the credential, carries no query string, no header beyond the allow-list, and no attribute and no
-//! path segment that looks like a secret. What the sender said wins over what the vendor's profile tells; names
+//! workspace of the credential, carries no query string, no header beyond the allow-list, no attribute and no path
+//! segment that looks like a secret, and no token of a known form in any text but `id`, `customer`, `trace_id` and
+//! `retry_of`, which are what they are elsewhere. Headers never cost a call. What the sender said wins over what the vendor's profile tells; names
 //! beyond a customer's bounds become `other`, whoever said them.
 
 mod meaning;
@@ -40,7 +41,7 @@ pub struct Notes {
     pub unknown_members: u64,
     /// Of these, how many were too large, too many or held secrets and so were not kept.
     pub dropped_members: u64,
-    /// Headers that are not on the allow-list.
+    /// Headers that are not on the allow-list, too long or too many.
     pub dropped_headers: u64,
     /// Attributes whose name looks like a secret.
     pub dropped_attributes: u64,
@@ -48,12 +49,14 @@ pub struct Notes {
     pub capped_integrations: u64,
     /// Events whose endpoint, tier and environment became `other`.
     pub capped_endpoints: u64,
+    /// Events of whose quotas some became `other`.
+    pub capped_quotas: u64,
 }
 
 /// Fills `event` from a draft. The texts that `event` already owns are reused; after a rejection it
 /// holds no meaning.
 pub fn admit(
-    draft: Draft<'_>,
+    mut draft: Draft<'_>,
     context: &mut Context<'_>,
     event: &mut CallEvent,
     notes: &mut Notes,
@@ -63,12 +66,11 @@ pub fn admit(
     dimensions(&draft, event)?;
     numbers(&draft, event)?;
     texts(&draft, event)?;
-    draft.quota.iter().try_for_each(quota)?;
+    draft.quota.iter_mut().try_for_each(quota)?;
     let mut headers = std::mem::take(&mut event.headers);
-    kept_headers(&draft.headers, context.catalogue, &mut headers, notes)?;
+    kept_headers(&draft, context.catalogue, &mut headers, notes);
     meaning::tell(&draft, context.catalogue, &headers, event)?;
     event.headers = headers;
-    meaning::cap(context, event, notes);
     if !draft.quota.is_empty() {
         event.quota = draft.quota;
     }
@@ -78,6 +80,8 @@ pub fn admit(
     extra(draft.extra, event, notes);
     notes.unknown_members += draft.unkept;
     notes.dropped_members += draft.unkept;
+    // Last: what is rejected takes no place among the names of its customer.
+    meaning::cap(context, event, notes);
     Ok(())
 }
 
@@ -100,12 +104,15 @@ fn identity(draft: &Draft<'_>, context: &mut Context<'_>, event: &mut CallEvent)
 fn dimensions(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
     let customer = filled(&draft.customer).ok_or_else(|| Rejection::missing("customer"))?;
     assign(&mut event.customer, dimension(customer, "customer")?);
-    assign(&mut event.tier, dimension(filled(&draft.tier).unwrap_or_default(), "tier")?);
-    let environment = filled(&draft.environment).unwrap_or_default();
-    assign(&mut event.environment, dimension(environment, "environment")?);
+    for (value, target, field) in
+        [(&draft.tier, &mut event.tier, "tier"), (&draft.environment, &mut event.environment, "environment")]
+    {
+        let value = filled(value).unwrap_or_default();
+        assign(target, &cleaned(value, field, limits::DIMENSION_BYTES)?);
+    }
     let from_url = draft.url.as_deref().and_then(sieve::split_url).map(|(host, _)| host);
-    let host = filled(&draft.host).map(sieve::host).or(from_url);
-    let host = host.filter(|host| !host.is_empty()).map(lower_case);
+    let host = filled(&draft.host).map(sieve::host).filter(|host| !host.is_empty()).or(from_url);
+    let host = host.map(lower_case);
     if let Some(host) = &host {
         dimension(host, "host")?;
     }
@@ -142,14 +149,20 @@ fn numbers(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
 fn texts(draft: &Draft<'_>, event: &mut CallEvent) -> Result<(), Rejection> {
     for (value, target, field) in [
         (&draft.method, &mut event.method, "method"),
-        (&draft.retry_of, &mut event.retry_of, "retry_of"),
         (&draft.run_id, &mut event.run_id, "run_id"),
         (&draft.data_type, &mut event.data_type, "data_type"),
         (&draft.operation, &mut event.operation, "operation"),
         (&draft.error, &mut event.error, "error"),
+    ] {
+        let value = filled(value).map(|value| cleaned(value, field, limits::TEXT_BYTES)).transpose()?;
+        assign_option(target, value.as_deref());
+    }
+    for (value, target, field) in [
+        (&draft.retry_of, &mut event.retry_of, "retry_of"),
         (&draft.trace_id, &mut event.trace_id, "trace_id"),
     ] {
-        optional(filled(value), field, target)?;
+        let value = filled(value).map(|value| bounded(value, field, limits::TEXT_BYTES)).transpose()?;
+        assign_option(target, value);
     }
     Ok(())
 }
@@ -163,12 +176,16 @@ fn currency(event: &CallEvent) -> Result<(), Rejection> {
     }
 }
 
-fn quota(observation: &QuotaObservation) -> Result<(), Rejection> {
+fn quota(observation: &mut QuotaObservation) -> Result<(), Rejection> {
     if observation.policy.is_empty() {
         return Err(Rejection::missing("quota.policy"));
     }
-    dimension(&observation.policy, "quota.policy")?;
-    dimension(&observation.scope, "quota.scope")?;
+    for (name, field) in [(&mut observation.policy, "quota.policy"), (&mut observation.scope, "quota.scope")]
+    {
+        if let Cow::Owned(bare) = cleaned(name, field, limits::DIMENSION_BYTES)? {
+            *name = bare;
+        }
+    }
     match observation.reset_us {
         Some(at) if !(limits::TIME_MIN_US..limits::TIME_END_US).contains(&at) => {
             Err(Rejection::new(Code::OutOfRange, "quota.reset", "not between the years 2000 and 2100"))
@@ -177,24 +194,26 @@ fn quota(observation: &QuotaObservation) -> Result<(), Rejection> {
     }
 }
 
+/// Headers never cost an event: what cannot be kept is dropped and counted.
 fn kept_headers(
-    entries: &crate::draft::Entries<'_>,
+    draft: &Draft<'_>,
     catalogue: &Catalogue,
     headers: &mut BTreeMap<String, String>,
     notes: &mut Notes,
-) -> Result<(), Rejection> {
+) {
     headers.clear();
-    for (name, value) in entries {
-        match sieve::header_name(name, catalogue) {
-            Some(name) => {
-                bounded(&name, "headers", limits::DIMENSION_BYTES)?;
-                bounded(value, "headers", limits::TEXT_BYTES)?;
-                headers.entry(name).or_insert_with(|| value.clone().into_owned());
+    notes.dropped_headers += draft.unread_headers;
+    for (name, value) in &draft.headers {
+        let name = sieve::header_name(name, catalogue).filter(|name| name.len() <= limits::DIMENSION_BYTES);
+        let value = cleaned(value, "headers", limits::TEXT_BYTES).ok();
+        match (name, value) {
+            (Some(name), Some(value)) if headers.len() < limits::MAP_ENTRIES => {
+                headers.entry(name).or_insert_with(|| value.into_owned());
             }
-            None => notes.dropped_headers += 1,
+            (Some(name), Some(_)) if headers.contains_key(&name) => {}
+            _ => notes.dropped_headers += 1,
         }
     }
-    full(headers, "headers")
 }
 
 fn attributes(
@@ -209,16 +228,11 @@ fn attributes(
             continue;
         }
         bounded(&name, "attributes", limits::DIMENSION_BYTES)?;
-        let value =
-            sieve::without_url_secrets(bounded(&value, "attributes", limits::TEXT_BYTES)?).into_owned();
+        let value = cleaned(&value, "attributes", limits::TEXT_BYTES)?.into_owned();
         event.attributes.insert(name.into_owned(), value);
     }
-    full(&event.attributes, "attributes")
-}
-
-fn full(map: &BTreeMap<String, String>, field: &'static str) -> Result<(), Rejection> {
-    match map.len() > limits::MAP_ENTRIES {
-        true => Err(Rejection::new(Code::TooMany, field, "more than 64 entries")),
+    match event.attributes.len() > limits::MAP_ENTRIES {
+        true => Err(Rejection::new(Code::TooMany, "attributes", "more than 64 entries")),
         false => Ok(()),
     }
 }
@@ -259,10 +273,15 @@ fn dimension<'t>(text: &'t str, field: &str) -> Result<&'t str, Rejection> {
     bounded(text, field, limits::DIMENSION_BYTES)
 }
 
-fn optional(text: Option<&str>, field: &str, target: &mut Option<String>) -> Result<(), Rejection> {
-    let text = text.map(|text| bounded(text, field, limits::TEXT_BYTES)).transpose()?;
-    assign_option(target, text);
-    Ok(())
+/// A text without secrets, within its bound before and after they are cut out.
+fn cleaned<'t>(text: &'t str, field: &str, most: usize) -> Result<Cow<'t, str>, Rejection> {
+    Ok(match sieve::text(bounded(text, field, most)?) {
+        Cow::Owned(mut bare) => {
+            bare.truncate(bare.floor_char_boundary(most));
+            Cow::Owned(bare)
+        }
+        same => same,
+    })
 }
 
 fn assign(target: &mut String, text: &str) {

@@ -1,15 +1,16 @@
 //! How many names a customer may have: the names of one call enter, what of them becomes `other` leaves.
 //!
-//! Per workspace and customer, UTC day and process: a bound on integrations, and one on combinations of
-//! integration, endpoint, tier and environment. Names are kept as 64-bit hashes under a secret of the process.
+//! Per workspace and customer, UTC day and process: a bound on integrations, one on combinations of integration,
+//! endpoint, tier and environment, and one on limits, which vendors and senders name. Names are kept as 64-bit hashes under a secret of the process.
 //! Promise: no clock; no more than [`MOST_NAMES`] hashes in memory (about 50 MB): beyond that the customers that
 //! came first in the day are forgotten, and their counts begin anew; few requests ever wait for each other. Not
 //! promised: bounds over several processes together.
 
+use callmeter_schemas::QuotaObservation;
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::RandomState},
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// What stands for names beyond a bound.
@@ -31,6 +32,8 @@ pub struct Bounds {
     pub integrations: usize,
     /// Most combinations of integration, endpoint, tier and environment.
     pub endpoints: usize,
+    /// Most combinations of integration, quota policy and scope.
+    pub quotas: usize,
 }
 
 /// The names of one call that are counted.
@@ -48,6 +51,17 @@ pub struct Names<'n> {
     pub tier: &'n str,
     /// The environment.
     pub environment: &'n str,
+}
+
+/// Whose limits are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'n> {
+    /// The workspace.
+    pub workspace: &'n str,
+    /// The customer.
+    pub customer: &'n str,
+    /// The integration.
+    pub integration: &'n str,
 }
 
 /// Which names of a call become [`OTHER`].
@@ -84,6 +98,7 @@ struct Shard {
 struct Customer {
     integrations: Hashes,
     combinations: Hashes,
+    quotas: Hashes,
 }
 
 /// Hashes are spread already.
@@ -118,10 +133,7 @@ impl Cardinality {
     /// Counts the names of a call that is received now; says which of them are beyond the bounds.
     pub fn check(&self, names: &Names<'_>, now_us: i64) -> Capped {
         let customer = self.hash((names.workspace, names.customer));
-        let day = now_us.div_euclid(DAY_US);
-        let shard = &self.shards[(customer >> 32) as usize % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        shard.begin(day);
+        let mut shard = self.shard(customer, now_us);
         let seen = shard.customer(customer);
         let before = seen.hashes();
         let mut capped = Capped::default();
@@ -138,6 +150,39 @@ impl Cardinality {
         let added = seen.hashes() - before;
         shard.grow(added, customer, self.most);
         capped
+    }
+
+    /// Counts the limits of a call that is received now; those beyond the bound become one, called [`OTHER`], and the
+    /// first of them stays. Says whether there were any.
+    pub fn cap_quotas(&self, whose: &Whose<'_>, quotas: &mut Vec<QuotaObservation>, now_us: i64) -> bool {
+        let customer = self.hash((whose.workspace, whose.customer));
+        let mut shard = self.shard(customer, now_us);
+        let seen = shard.customer(customer);
+        let before = seen.hashes();
+        let (mut capped, mut others) = (false, 0);
+        quotas.retain_mut(|one| {
+            let other = one.policy == OTHER && one.scope == OTHER;
+            let hash = self.hash((whose.integration, &one.policy, &one.scope));
+            if !other && !admitted(&mut seen.quotas, hash, self.bounds.quotas) {
+                capped = true;
+                [&mut one.policy, &mut one.scope].into_iter().for_each(|name| OTHER.clone_into(name));
+            } else if !other {
+                return true;
+            }
+            others += 1;
+            others == 1
+        });
+        let added = seen.hashes() - before;
+        shard.grow(added, customer, self.most);
+        capped
+    }
+
+    /// The part that knows a customer, on the day of now.
+    fn shard(&self, customer: u64, now_us: i64) -> MutexGuard<'_, Shard> {
+        let shard = &self.shards[(customer >> 32) as usize % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.begin(now_us.div_euclid(DAY_US));
+        shard
     }
 
     fn hash(&self, names: impl Hash) -> u64 {
@@ -186,72 +231,9 @@ impl Shard {
 
 impl Customer {
     fn hashes(&self) -> usize {
-        self.integrations.len() + self.combinations.len()
+        self.integrations.len() + self.combinations.len() + self.quotas.len()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: i64 = 1_795_176_000_000_000;
-
-    fn names<'n>(customer: &'n str, integration: &'n str, endpoint: &'n str) -> Names<'n> {
-        Names { workspace: "w", customer, integration, endpoint, tier: "gold", environment: "production" }
-    }
-
-    fn small(most: usize) -> Cardinality {
-        Cardinality::with_most(Bounds { integrations: 2, endpoints: 3 }, most)
-    }
-
-    #[test]
-    fn names_beyond_the_bounds_become_other_and_known_ones_stay() {
-        let seen = small(1_000);
-        let check = |integration, endpoint| {
-            let Capped { integration, endpoint } = seen.check(&names("acme", integration, endpoint), NOW);
-            (integration, endpoint)
-        };
-        assert_eq!(check("a", "1"), (false, false));
-        assert_eq!(check("b", "1"), (false, false));
-        assert_eq!(check("c", "1"), (true, false), "the third integration");
-        assert_eq!(check("d", "2"), (true, false), "both are other, other");
-        assert_eq!(check("a", "2"), (false, true), "the fourth combination");
-        assert_eq!(check("a", "1"), (false, false));
-        assert_eq!(check(OTHER, "1"), (false, true));
-        assert_eq!(seen.check(&names("globex", "z", "1"), NOW), Capped::default(), "another customer");
-        let all_other = Names { tier: OTHER, environment: OTHER, ..names("acme", "a", OTHER) };
-        assert_eq!(seen.check(&all_other, NOW), Capped::default());
-    }
-
-    #[test]
-    fn a_new_day_counts_anew_and_a_clock_that_goes_back_does_not() {
-        let seen = small(1_000);
-        for integration in ["a", "b", "c"] {
-            seen.check(&names("acme", integration, ""), NOW);
-        }
-        assert!(seen.check(&names("acme", "c", ""), NOW - DAY_US).integration);
-        assert!(!seen.check(&names("acme", "c", ""), NOW + DAY_US).integration);
-    }
-
-    #[test]
-    fn the_oldest_customers_are_forgotten_when_memory_is_full() {
-        let seen = small(64 * 40 / SHARDS);
-        for number in 0..10_000 {
-            seen.check(&names(&number.to_string(), "a", "1"), NOW);
-        }
-        let held = |shard: &Mutex<Shard>| {
-            let shard = shard.lock().expect("no panic");
-            assert_eq!(shard.order.len(), shard.customers.len());
-            assert_eq!(
-                shard.hashes,
-                shard.customers.values().map(|customer| customer.hashes() + CUSTOMER).sum::<usize>()
-            );
-            shard.hashes
-        };
-        assert!(seen.shards.iter().map(held).all(|hashes| hashes <= 40));
-        for integration in ["a", "b"] {
-            seen.check(&names("9999", integration, "1"), NOW);
-        }
-        assert!(seen.check(&names("9999", "c", "1"), NOW).integration, "the latest is still known");
-    }
-}
+mod tests;

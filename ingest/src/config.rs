@@ -47,6 +47,9 @@ pub struct IngestConfig {
     /// Most combinations of integration, endpoint, tier and environment of one customer in a UTC day, by process;
     /// endpoint, tier and environment of further ones become `other`.
     pub endpoints_per_customer: usize,
+    /// Most combinations of integration, quota policy and scope of one customer in a UTC day, by process; further ones
+    /// become `other`.
+    pub quotas_per_customer: usize,
     /// Time between failing readiness and closing the listener at shutdown, ms.
     pub shutdown_notice_ms: u64,
     /// Longest time for open requests and Kafka's acknowledgements at shutdown, ms.
@@ -74,6 +77,7 @@ impl Default for IngestConfig {
             profiles: String::new(),
             integrations_per_customer: 500,
             endpoints_per_customer: 2_000,
+            quotas_per_customer: 200,
             shutdown_notice_ms: 0,
             shutdown_timeout_ms: 30_000,
         }
@@ -103,7 +107,7 @@ impl IngestConfig {
     }
 
     /// Name, value, least and most of every number.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 15] {
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 16] {
         const GIB: u64 = 1024 * 1024 * 1024;
         const HOUR_MS: u64 = 3_600_000;
         let two_bodies = self.max_body_bytes as u64 * 2;
@@ -121,6 +125,7 @@ impl IngestConfig {
             ("linger_ms", self.linger_ms, 0, 1_000.min(self.ack_timeout_ms)),
             ("integrations_per_customer", self.integrations_per_customer as u64, 1, 100_000),
             ("endpoints_per_customer", self.endpoints_per_customer as u64, 1, 1_000_000),
+            ("quotas_per_customer", self.quotas_per_customer as u64, 1, 100_000),
             ("shutdown_notice_ms", self.shutdown_notice_ms, 0, HOUR_MS),
             ("shutdown_timeout_ms", self.shutdown_timeout_ms, 1, HOUR_MS),
         ]

@@ -45,6 +45,8 @@ pub struct Draft<'a> {
     pub quota: Vec<QuotaObservation>,
     /// Response headers, names as they came.
     pub headers: Entries<'a>,
+    /// Further headers, beyond the bound of what is read.
+    pub unread_headers: u64,
     pub attributes: Entries<'a>,
     /// Members that nobody knows, each as JSON text.
     pub extra: Vec<(Cow<'a, str>, &'a str)>,

@@ -8,7 +8,7 @@ use crate::{
     draft::{Draft, Rejection},
     encode::Batch,
     json::{self, BodyError, Layout},
-    otlp,
+    otlp, sieve,
 };
 use callmeter_schemas::{CallEvent, limits};
 
@@ -79,6 +79,7 @@ impl Desk<'_> {
         self.event.id.clear();
         let named = draft.integration.clone().filter(|name| !name.is_empty());
         let admitted = admit(draft, &mut self.context, &mut self.event, &mut self.intake.notes);
+        let named = named.as_deref().map(sieve::text).filter(|name| !name.is_empty());
         let said = named.as_deref().or(self.event.host.as_deref()).unwrap_or_default();
         match admitted.and_then(|()| self.intake.batch.push(&self.event, said)) {
             Ok(()) => self.index += 1,

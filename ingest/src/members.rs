@@ -45,6 +45,7 @@ enum Slot<'s, 'a> {
     Cost(&'s mut Option<Cost>),
     Quota(&'s mut Vec<QuotaObservation>),
     Entries(&'s mut Entries<'a>, usize),
+    Headers(&'s mut Entries<'a>, &'s mut u64),
 }
 
 /// The number and the slot of a known member.
@@ -77,7 +78,7 @@ fn slot<'s, 'a>(draft: &'s mut Draft<'a>, name: &str) -> Option<(u32, Slot<'s, '
         "error" => (24, Slot::Text(&mut draft.error)),
         "cost" => (25, Slot::Cost(&mut draft.cost)),
         "quota" => (26, Slot::Quota(&mut draft.quota)),
-        "headers" => (27, Slot::Entries(&mut draft.headers, HEADERS_READ)),
+        "headers" => (27, Slot::Headers(&mut draft.headers, &mut draft.unread_headers)),
         "trace_id" => (28, Slot::Text(&mut draft.trace_id)),
         "attributes" => (29, Slot::Entries(&mut draft.attributes, limits::MAP_ENTRIES)),
         _ => return None,
@@ -139,7 +140,11 @@ fn fill<'de, A: MapAccess<'de>>(
         Slot::Cost(cost) => map.next_value_seed(Read(CostReader { cost, mistake }))?,
         Slot::Quota(quota) => map.next_value_seed(Read(QuotaList { quota, mistake }))?,
         Slot::Entries(entries, most) => {
-            map.next_value_seed(Read(EntryReader { name, entries, most, mistake }))?;
+            map.next_value_seed(Read(EntryReader { name, entries, most, over: None, mistake }))?;
+        }
+        Slot::Headers(entries, over) => {
+            let (most, over) = (HEADERS_READ, Some(over));
+            map.next_value_seed(Read(EntryReader { name, entries, most, over, mistake }))?;
         }
     }
     Ok(())

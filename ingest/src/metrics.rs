@@ -56,6 +56,7 @@ pub struct IngestMetrics {
     dropped_attributes: Counter,
     capped_integrations: Counter,
     capped_endpoints: Counter,
+    capped_quotas: Counter,
     capped: Family<Capped, Counter>,
     /// Vendor profiles in use.
     pub(crate) profiles: Gauge,
@@ -92,6 +93,7 @@ impl IngestMetrics {
             dropped_attributes: Counter::default(),
             capped_integrations: capped.get_or_create_owned(&Capped { field: "integration" }),
             capped_endpoints: capped.get_or_create_owned(&Capped { field: "endpoint" }),
+            capped_quotas: capped.get_or_create_owned(&Capped { field: "quota" }),
             capped,
             profiles: Gauge::default(),
             profiles_stale: Gauge::default(),
@@ -117,7 +119,11 @@ impl IngestMetrics {
             ("ignored_spans", "Spans that are no calls", &self.ignored_spans),
             ("unknown_members", "Event members that this version does not know", &self.unknown_members),
             ("dropped_members", "Unknown members that were too large or held secrets", &self.dropped_members),
-            ("dropped_headers", "Response headers that are not on the allow-list", &self.dropped_headers),
+            (
+                "dropped_headers",
+                "Response headers that are not on the allow-list, too long or too many",
+                &self.dropped_headers,
+            ),
             ("dropped_attributes", "Attributes whose name looks like a secret", &self.dropped_attributes),
             ("profile_reload_failures", "Sets of profiles that were not taken over", &self.reload_failures),
         ] {
@@ -179,6 +185,7 @@ impl IngestMetrics {
             (&self.dropped_attributes, notes.dropped_attributes),
             (&self.capped_integrations, notes.capped_integrations),
             (&self.capped_endpoints, notes.capped_endpoints),
+            (&self.capped_quotas, notes.capped_quotas),
         ] {
             if seen > 0 {
                 counter.inc_by(seen);

@@ -140,11 +140,13 @@ pub(crate) struct EntryReader<'s, 'a> {
     pub(crate) name: &'s str,
     pub(crate) entries: &'s mut Entries<'a>,
     pub(crate) most: usize,
+    /// Where entries beyond `most` are counted; without it they are a mistake.
+    pub(crate) over: Option<&'s mut u64>,
     pub(crate) mistake: &'s mut Mistake,
 }
 
 impl<'de> Reader<'de> for EntryReader<'_, 'de> {
-    fn object<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn object<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(name)) = map.next_key()? {
             let value = match map.next_value::<Scalar<'de>>()? {
                 Scalar::Null => continue,
@@ -163,7 +165,11 @@ impl<'de> Reader<'de> for EntryReader<'_, 'de> {
                     continue;
                 }
             };
-            if self.entries.len() == self.most {
+            if self.entries.len() == self.most
+                && let Some(over) = &mut self.over
+            {
+                **over += 1;
+            } else if self.entries.len() == self.most {
                 note(self.mistake, Code::TooMany, self.name, "too many entries");
             } else if self.entries.iter().any(|(known, _)| *known == name) {
                 note(self.mistake, Code::DuplicateMember, self.name, "a member stands twice");

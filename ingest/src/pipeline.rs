@@ -70,6 +70,7 @@ impl Pipeline {
             cardinality: Cardinality::new(Bounds {
                 integrations: config.integrations_per_customer,
                 endpoints: config.endpoints_per_customer,
+                quotas: config.quotas_per_customer,
             }),
             profiles,
             readers: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),

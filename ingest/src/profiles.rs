@@ -1,9 +1,10 @@
 //! The vendor profiles in use: a folder enters, the catalogue of the moment leaves.
 //!
-//! Promise: changes in the folder are taken over within seconds; a set with mistakes is told in the log once, shows in
-//! metrics and changes nothing: the last good one stays.
+//! Promise: changes in the folder are taken over within seconds; a set with mistakes, or one that cannot be read, is told
+//! in the log once, shows in metrics and changes nothing: the last good one stays. What cannot be read is tried again.
 
 use crate::metrics::IngestMetrics;
+use callmeter_documents::Problem;
 use callmeter_vendors::{
     Catalogue,
     folder::{self, Fingerprint},
@@ -21,9 +22,16 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Profiles {
     folder: Option<PathBuf>,
     current: RwLock<Arc<Catalogue>>,
-    /// What the folder looked like when it was read last, be it right or wrong.
-    seen: Mutex<Fingerprint>,
+    seen: Mutex<Seen>,
     metrics: IngestMetrics,
+}
+
+/// What is known of the folder.
+struct Seen {
+    /// What it looked like when all its files could be read last, be they right or wrong; `None` when they could not.
+    folder: Option<Fingerprint>,
+    /// What was wrong with it, as it was told.
+    problems: Vec<Problem>,
 }
 
 impl Profiles {
@@ -31,18 +39,19 @@ impl Profiles {
     pub(crate) fn load(folder: &str, metrics: IngestMetrics) -> Result<Self, Vec<String>> {
         let folder = Some(folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let (catalogue, seen) = match &folder {
-            None => (Catalogue::built_in(), Fingerprint::default()),
+            None => (Catalogue::built_in(), None),
             Some(folder) => {
                 // Before reading: a file that is written meanwhile looks new later.
                 let seen = folder::fingerprint(folder);
                 let read = folder::load(folder).map_err(|problems| {
                     problems.iter().map(|problem| format!("ingest.profiles: {problem}")).collect::<Vec<_>>()
                 });
-                (read?, seen)
+                (read?, Some(seen))
             }
         };
         metrics.profiles.set(catalogue.profiles().len() as i64);
-        Ok(Self { folder, current: RwLock::new(Arc::new(catalogue)), seen: Mutex::new(seen), metrics })
+        let seen = Mutex::new(Seen { folder: seen, problems: Vec::new() });
+        Ok(Self { folder, current: RwLock::new(Arc::new(catalogue)), seen, metrics })
     }
 
     /// The catalogue of the moment.
@@ -70,24 +79,28 @@ impl Profiles {
         let Some(folder) = &self.folder else { return };
         let now = folder::fingerprint(folder);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        if seen.folder.as_ref() == Some(&now) {
             return;
         }
-        *seen = now;
-        match folder::load(folder) {
+        let files = folder::read(folder);
+        seen.folder = files.is_ok().then_some(now);
+        match files.and_then(|files| Catalogue::with(&Catalogue::built_in(), &files)) {
             Ok(catalogue) => {
                 let profiles = catalogue.profiles().len();
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalogue);
                 self.metrics.profiles.set(profiles as i64);
                 self.metrics.profiles_stale.set(0);
+                seen.problems = Vec::new();
                 tracing::info!(profiles, "vendor profiles were read again");
             }
+            Err(problems) if problems == seen.problems => {}
             Err(problems) => {
                 for problem in &problems {
                     tracing::error!(%problem, "vendor profiles were not taken over; the last good ones stay");
                 }
                 self.metrics.reload_failures.inc();
                 self.metrics.profiles_stale.set(1);
+                seen.problems = problems;
             }
         }
     }
@@ -123,6 +136,13 @@ mod tests {
         check("api.shop.com", 1, 1);
         write(&good.replace("api.shop", "api2.shop"));
         check("api2.shop.com", 0, 1);
+        // A folder of such a name cannot be read: it is tried again, told once, and gone when it is gone.
+        let unreadable = folder.path().join("z.yaml");
+        std::fs::create_dir(&unreadable).expect("it is made");
+        check("api2.shop.com", 1, 2);
+        check("api2.shop.com", 1, 2);
+        std::fs::remove_dir(&unreadable).expect("it is there");
+        check("api2.shop.com", 0, 2);
         write("hosts: [");
         let told =
             Profiles::load(&folder.path().display().to_string(), metrics.clone()).err().expect("it is wrong");

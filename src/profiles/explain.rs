@@ -29,16 +29,17 @@ fn told(catalogue: &Catalogue, args: &ExplainArgs, answered_us: i64) -> String {
     }
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let host = given(&args.host).map(|host| sieve::host(&host).to_ascii_lowercase());
+    let host = host.filter(|host| !host.is_empty());
     let (integration, method, error) = (given(&args.integration), given(&args.method), given(&args.error));
     let path = given(&args.path);
-    let path = path.as_deref().map(|path| sieve::split_url(path).map_or(path, |(_, path)| path));
+    let path = path.as_deref().map(sieve::path);
     let explanation = catalogue.explain(&Call {
         customer: &args.customer,
         host: host.as_deref(),
         integration: integration.as_deref(),
         endpoint: None,
         method: method.as_deref(),
-        path,
+        path: path.as_deref(),
         status: args.status,
         error: error.as_deref(),
         failed: error.is_some(),
@@ -188,6 +189,12 @@ mod tests {
             serde_json::from_str(&explained(&[&words[..], &["--json"]].concat())).expect("JSON");
         assert_eq!(json["quota"][0]["reset"], "2026-01-15T12:00:42Z");
         assert_eq!(json["reasons"]["integration"], "host api.github.com of profile github");
+    }
+
+    #[test]
+    fn a_path_that_holds_a_url_is_a_path() {
+        let text = explained(&["--host", "x.example.", "--path", "/fetch/https://u:p@y.com/a?k=1"]);
+        assert!(text.contains("/fetch/https://y.com/a") && !text.contains("k=1"), "{text}");
     }
 
     #[test]

@@ -23,13 +23,10 @@ pub struct Checked {
 /// The published schema, compiled once; `None` would be a mistake in the types, which a test excludes.
 static SHAPE: LazyLock<Option<Shape>> = LazyLock::new(|| Shape::new(crate::profile::schema()).ok());
 
-/// Reads a profile and runs its fixtures. `file` is its name for people; a profile is named like its file.
+/// Reads a profile and runs its fixtures, also beside mistakes of meaning. `file` is its name for people; a profile is
+/// named like its file.
 pub fn check(file: &str, text: &str) -> Result<Checked, Vec<Problem>> {
-    let (root, checked) = located(file, text)?;
-    let mut problems = Problems::new(file);
-    fixtures::run(&checked.profile, &mut Desk { root: &root, problems: &mut problems });
-    let problems = problems.into_vec();
-    if problems.is_empty() { Ok(checked) } else { Err(problems) }
+    finish(file, text, true)
 }
 
 /// Checks profiles and that no two of them claim the same.
@@ -51,31 +48,35 @@ pub fn check_all<F: AsRef<str>, T: AsRef<str>>(files: &[(F, T)]) -> Result<Vec<C
 
 /// Reads a profile and leaves its fixtures alone.
 pub(crate) fn read(file: &str, text: &str) -> Result<Checked, Vec<Problem>> {
-    located(file, text).map(|(_, checked)| checked)
+    finish(file, text, false)
 }
 
-fn located(file: &str, text: &str) -> Result<(Node, Checked), Vec<Problem>> {
+fn finish(file: &str, text: &str, with_fixtures: bool) -> Result<Checked, Vec<Problem>> {
     let mut problems = Problems::new(file);
-    let root = match yaml::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            problems.add(error.line, "", error.message, None);
-            return Err(problems.into_vec());
-        }
-    };
-    let shape = SHAPE.as_ref();
-    let profile = shape.and_then(|shape| shape.read::<Profile>(&root, &mut problems));
-    let Some(profile) = profile else { return Err(problems.into_vec()) };
+    let Some((root, profile)) = formed(text, &mut problems) else { return Err(problems.into_vec()) };
     let mut desk = Desk { root: &root, problems: &mut problems };
     rules::run(&profile, file, &mut desk);
+    if with_fixtures {
+        fixtures::run(&profile, &mut desk);
+    }
     let integration_line = desk.line(&["integration"]);
     let host_lines =
         (0..profile.hosts.len()).map(|place| desk.line(&["hosts", &place.to_string()])).collect();
     let problems = problems.into_vec();
-    if problems.is_empty() {
-        Ok((root, Checked { profile, integration_line, host_lines }))
-    } else {
-        Err(problems)
+    if problems.is_empty() { Ok(Checked { profile, integration_line, host_lines }) } else { Err(problems) }
+}
+
+/// A profile of the right form.
+fn formed(text: &str, problems: &mut Problems) -> Option<(Node, Profile)> {
+    match yaml::parse(text) {
+        Ok(root) => {
+            let profile = SHAPE.as_ref().and_then(|shape| shape.read::<Profile>(&root, problems))?;
+            Some((root, profile))
+        }
+        Err(error) => {
+            problems.add(error.line, "", error.message, None);
+            None
+        }
     }
 }
 

@@ -8,16 +8,42 @@ use crate::{
     headers::{Names, Slot, Values},
     pattern::Pattern,
     profile::ErrorRule,
+    words::Words,
 };
 use callmeter_schemas::ErrorClass;
 
-/// How much of an error is searched for words, in bytes.
-const SEARCHED_BYTES: usize = 256;
-
-/// Words of a longer allowance that is used up, in lower case, letters only.
-const ALLOWANCE_WORDS: &[&str] = &["dailylimit", "monthlylimit", "yearlylimit", "quota", "usagelimit"];
+/// Words of a longer allowance that is used up.
+const ALLOWANCE: &[&str] = &[
+    "daily limit",
+    "monthly limit",
+    "yearly limit",
+    "usage limit",
+    "quota",
+    "quotas",
+    "over quota",
+    "quotaexceeded",
+];
 /// Words of a limit of the pace; they win over those of an allowance.
-const PACE_WORDS: &[&str] = &["ratelimit", "throttl", "toomanyrequest", "slowdown", "requestlimitexceeded"];
+const PACE: &[&str] = &[
+    "rate limit",
+    "rate limits",
+    "rate limited",
+    "rate limiting",
+    "ratelimit",
+    "ratelimited",
+    "ratelimitexceeded",
+    "throttle",
+    "throttled",
+    "throttling",
+    "too many request",
+    "too many requests",
+    "toomanyrequests",
+    "slow down",
+    "slowdown",
+    "request limit exceeded",
+];
+/// Statuses beside the usual ones with which vendors refuse calls beyond a limit.
+const UNUSUAL_REFUSALS: [u16; 4] = [402, 420, 509, 529];
 
 /// One compiled rule.
 #[derive(Debug)]
@@ -131,20 +157,18 @@ fn by_words(seen: &Seen<'_, '_>) -> Option<ErrorClass> {
     let error = seen.error?;
     let may = match seen.status {
         Some(429) => seen.unknown_vendor,
+        Some(status) if UNUSUAL_REFUSALS.contains(&status) => seen.unknown_vendor,
         Some(status) => status < 400 || matches!(status, 400 | 403 | 503),
         None => true,
     };
     if !may {
         return None;
     }
-    let start = &error[..error.floor_char_boundary(SEARCHED_BYTES)];
-    let letters: String =
-        start.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
-    let says = |words: &[&str]| words.iter().any(|word| letters.contains(word));
-    if says(PACE_WORDS) {
+    let words = Words::of(error);
+    if words.say(PACE) {
         Some(ErrorClass::RateLimited)
     } else {
-        says(ALLOWANCE_WORDS).then_some(ErrorClass::QuotaExhausted)
+        words.say(ALLOWANCE).then_some(ErrorClass::QuotaExhausted)
     }
 }
 

@@ -15,6 +15,9 @@ const JSON_DEPTH: u32 = 4;
 /// (`100, 100;w=60`), the first.
 pub(crate) fn count(text: &str) -> Option<i64> {
     let text = unquoted(text.trim());
+    if is_parted(text) {
+        return None;
+    }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (whole, rest) = text.split_at(digits);
     let rest = match rest.strip_prefix('.') {
@@ -24,6 +27,15 @@ pub(crate) fn count(text: &str) -> Option<i64> {
     let ends = rest.trim_start().starts_with([',', ';', '(']) || rest.trim().is_empty();
     let number = whole.parse::<u64>().ok().filter(|number| ends && *number < COUNT_BOUND)?;
     i64::try_from(number).ok()
+}
+
+/// Whether a text is `1,250`: a thousand and more, or a repeated header without spaces. Nobody knows which, and no
+/// number is better than a wrong one.
+pub(crate) fn is_parted(text: &str) -> bool {
+    let mut groups = text.split(',');
+    let digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && digits(first));
+    first && text.contains(',') && groups.all(|group| group.len() == 3 && digits(group))
 }
 
 /// What is used and the limit, of `used/limit`.
@@ -71,7 +83,12 @@ mod tests {
             (" 4987 ", Some(4987)),
             ("28.57", Some(28)),
             ("100, 100;w=60", Some(100)),
-            ("100,100", Some(100)),
+            ("100,100", None),
+            ("1,250", None),
+            ("1,250,000", None),
+            ("1, 250", Some(1)),
+            ("1000,100", Some(1000)),
+            ("10,20", Some(10)),
             ("10;w=1", Some(10)),
             ("\"40\"", Some(40)),
             ("250(appName=x)", Some(250)),

@@ -13,6 +13,8 @@ const MOST_SEGMENTS: usize = 10;
 pub(crate) const MOST_BYTES: usize = 200;
 /// Longest word of letters only; longer ones are tokens.
 const LONGEST_WORD: usize = 20;
+/// Shortest word of hexadecimal letters alone that is an id: no English word of such letters is as long.
+const HEX_ID: usize = 8;
 /// Longest segment of words.
 const LONGEST_SEGMENT: usize = 40;
 /// Most words in one segment: a slug of more is the name of one thing.
@@ -90,6 +92,9 @@ fn write(segment: &str, text: &mut String) {
 fn kind(segment: &str) -> Option<&'static str> {
     if is_placeholder(segment) || is_version(segment) {
         None
+    } else if segment.len() > 1 && segment.starts_with('@') {
+        // The name of somebody; `@me` is everybody's own.
+        (segment != "@me").then_some("{id}")
     } else if is_email(segment) {
         Some("{email}")
     } else if is_date(segment) {
@@ -168,6 +173,7 @@ fn is_single_word(word: &str) -> bool {
     }
     match digits {
         // Two hyphens in a row make an empty word.
+        0 if word.len() >= HEX_ID && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => false,
         0 if lower == 0 => word.len() <= 8,
         0 => !is_jumbled(word.as_bytes(), upper),
         1 if lower > 0 && is_numbered(word.as_bytes()) => upper <= 1 || lower >= upper * 3,

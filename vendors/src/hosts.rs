@@ -63,10 +63,10 @@ impl Hosts {
     }
 }
 
-/// Whether a path begins with a prefix of whole segments.
+/// Whether a path begins with a prefix of whole segments; empty segments, as in `//calendar`, are none.
 fn begins_with(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    prefix.split('/').filter(|segment| !segment.is_empty()).all(|wanted| segments.next() == Some(wanted))
 }
 
 #[cfg(test)]
@@ -97,6 +97,7 @@ mod tests {
             ("a.b.eu.x.com", "/", Some(2)),
             ("x.com", "/", None),
             ("www.g.com", "/calendar/v3/events", Some(3)),
+            ("www.g.com", "//calendar//v3", Some(3)),
             ("www.g.com", "/calendars", Some(5)),
             ("www.g.com", "", Some(5)),
             ("eu.g.com", "/calendar", Some(6)),

@@ -34,9 +34,15 @@ mod generic;
 
 mod secret;
 
+pub mod kept;
+
 mod errors;
 
 mod client_errors;
+
+mod words;
+
+mod reach;
 
 mod pattern;
 
@@ -53,4 +59,6 @@ mod moments;
 pub use built_in::BUILT_IN;
 pub use catalogue::Catalogue;
 pub use meaning::{Call, Explanation, Meaning};
+pub use reach::may_have_reached;
 pub use reasons::Reason;
+pub use secret::without_tokens;

@@ -14,6 +14,7 @@ use crate::{
     moments,
     profile::{Billable, TimeForm},
     quota::Whose,
+    reach::may_have_reached,
     reasons::{Reason, Reasons},
     vendor::Vendor,
 };
@@ -226,12 +227,11 @@ fn retry_at(
 }
 
 fn billable(vendor: &Vendor, call: &Call<'_>, class: ErrorClass, reasons: &mut impl Reasons) -> bool {
-    use ErrorClass::{Connect, Dns, Killed, Ok, Tls};
     let policy = vendor.profile.billable;
     let counts = match policy {
-        Billable::AnyAttempt => !matches!(class, Dns | Connect | Tls | Killed),
+        Billable::AnyAttempt => may_have_reached(call.status, class, call.error),
         Billable::AnyResponse => call.status.is_some(),
-        Billable::Success => class == Ok,
+        Billable::Success => class == ErrorClass::Ok,
     };
     reasons.give("billable", || {
         let rule = match policy {

@@ -3,7 +3,7 @@
 //! Promise: pure; vendors' text never panics. What is negative, malformed, or not between the years 2000 and
 //! 2100 is nothing.
 
-use crate::profile::TimeForm;
+use crate::{forms, profile::TimeForm};
 use callmeter_schemas::limits::{TIME_END_US, TIME_MIN_US};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -43,6 +43,9 @@ pub(crate) fn instant(text: &str, form: TimeForm, answered_us: i64) -> Option<i6
 
 fn automatic(text: &str, answered_us: i64) -> Option<i64> {
     // Of a list, as repeated headers are joined, the first; dates have a comma of their own.
+    if forms::is_parted(text) {
+        return None;
+    }
     let first = text.split([',', ';']).next().unwrap_or(text).trim();
     match first.parse::<f64>() {
         Ok(number) if number > EPOCH_MS_FROM as f64 => micros(first, 1_000),
@@ -165,6 +168,7 @@ mod tests {
             ("1768478460500", Some("2026-01-15T12:01:00.5Z")),
             ("60", Some("2026-01-15T12:01:00Z")),
             ("60, 60", Some("2026-01-15T12:01:00Z")),
+            ("1,250", None),
             ("1.5", Some("2026-01-15T12:00:01.5Z")),
             ("6m0s", Some("2026-01-15T12:06:00Z")),
             ("2026-01-15T13:00:00Z", Some("2026-01-15T13:00:00Z")),

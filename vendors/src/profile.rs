@@ -148,7 +148,7 @@ pub struct QuotaEntry {
     pub limit: Option<String>,
     /// Published limit, where no header tells it.
     #[serde(default)]
-    #[schemars(with = "u64")]
+    #[schemars(with = "u64", range(max = 18_446_744_073_709_551_615_u64))]
     pub limit_fixed: Option<u64>,
     /// Header with what is left.
     #[serde(default)]
@@ -217,6 +217,7 @@ pub struct BatchEntry {
     #[serde(rename = "use")]
     pub instead: String,
     /// How many it takes.
+    #[schemars(range(max = 4_294_967_295_u64))]
     pub size: u32,
 }
 

@@ -156,7 +156,7 @@ impl Reading {
     ) -> Vec<Slot> {
         let (entries, otherwise) = match self {
             Self::Entries(entries) => (entries, Vec::new()),
-            Self::Usual(usual) => (&usual.trios, usual.ietf.into_iter().flatten().collect()),
+            Self::Usual(usual) => (&usual.trios, usual.headers()),
         };
         let source = entries.iter().find(|entry| entry.read(values, whose).as_ref() == Some(one));
         source.map_or(otherwise, Entry::headers)
@@ -179,9 +179,8 @@ impl Reading {
                         .into_iter()
                         .for_each(|told| keep(of_ietf(told, whose), &mut found));
                 }
-                // The trio, which many send beside, tells a limit that the field may have left out.
-                if found.is_empty() {
-                    found.extend(usual.trios.iter().find_map(|trio| trio.read(values, whose)));
+                if let Some(trio) = usual.trios.iter().find_map(|trio| trio.read(values, whose)) {
+                    beside(trio, &mut found);
                 }
             }
         }
@@ -189,8 +188,36 @@ impl Reading {
     }
 }
 
-/// Keeps the first observation of each policy and scope.
+impl Usual {
+    /// Every header that one observation may come from.
+    fn headers(&self) -> Vec<Slot> {
+        let trios = self.trios.iter().flat_map(Entry::headers);
+        self.ietf.into_iter().flatten().chain(trios).collect()
+    }
+}
+
+/// What the trio, which many send beside the IETF's fields, tells in addition. Where those name policies alone, the trio
+/// tells what is left and they only a limit that it lacks; where one of theirs lacks a limit, it is the trio's.
+fn beside(mut trio: QuotaObservation, found: &mut Vec<QuotaObservation>) {
+    let left_is_told = found.iter().any(|one| one.remaining.is_some());
+    if found.is_empty() || (!left_is_told && trio.remaining.is_some()) {
+        if let [one] = found.as_slice() {
+            trio.limit = trio.limit.or(one.limit);
+        }
+        *found = vec![trio];
+        return;
+    }
+    let mut lacking = found.iter_mut().filter(|one| one.limit.is_none());
+    if let (Some(one), None) = (lacking.next(), lacking.next()) {
+        one.limit = trio.limit;
+    }
+}
+
+/// Keeps the first observation of each policy and scope that tells something.
 fn keep(one: QuotaObservation, found: &mut Vec<QuotaObservation>) {
+    if one.limit.is_none() && one.remaining.is_none() {
+        return;
+    }
     let same = |known: &QuotaObservation| known.policy == one.policy && known.scope == one.scope;
     if found.len() < limits::QUOTA_ENTRIES && !found.iter().any(same) {
         found.push(one);
@@ -229,4 +256,44 @@ pub(crate) fn names_of(entry: &QuotaEntry) -> impl Iterator<Item = &str> {
     ]
     .into_iter()
     .filter_map(|name| name.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&str, &str)], wanted: &[(&str, Option<i64>, Option<i64>)]) {
+        let names = Names::new(usual_names());
+        let answer = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let whose = Whose { customer: "acme", host: "", answered_us: 0 };
+        let found = Reading::new(&[], &names).read(&names.values(&answer), &whose);
+        let found: Vec<_> = found.iter().map(|one| (one.policy.as_str(), one.remaining, one.limit)).collect();
+        assert_eq!(found, wanted, "{headers:?}");
+    }
+
+    #[test]
+    fn a_policy_alone_does_not_hide_what_the_trio_tells() {
+        let policy = ("ratelimit-policy", "100;w=60");
+        let left = ("ratelimit-remaining", "7");
+        check(&[policy], &[("default", None, Some(100))]);
+        check(&[policy, left], &[("default", Some(7), Some(100))]);
+        check(&[policy, left, ("ratelimit-limit", "90")], &[("default", Some(7), Some(90))]);
+        check(&[policy, ("x-ratelimit-remaining", "8")], &[("default", Some(8), Some(100))]);
+        check(&[policy, ("ratelimit-limit", "90")], &[("default", None, Some(100))]);
+        let two = ("ratelimit-policy", "\"a\";q=10, \"b\";q=20");
+        check(&[two, left], &[("default", Some(7), None)]);
+    }
+
+    #[test]
+    fn a_limit_that_one_observation_lacks_is_the_trios() {
+        let limit = ("x-ratelimit-limit", "50");
+        check(&[("ratelimit", "\"a\";r=5"), limit], &[("a", Some(5), Some(50))]);
+        check(&[("ratelimit", "\"a\";r=5, \"b\";r=6"), limit], &[("a", Some(5), None), ("b", Some(6), None)]);
+    }
+
+    #[test]
+    fn what_tells_neither_limit_nor_rest_is_nothing() {
+        check(&[("ratelimit", "\"a\";r=999999999999999"), ("ratelimit-reset", "5")], &[]);
+    }
 }

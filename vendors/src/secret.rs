@@ -1,8 +1,13 @@
-//! Secrets in paths: a path or endpoint enters, the same without segments that look like credentials leaves.
+//! Secrets in paths: a path or endpoint enters, the same without segments that look like credentials leaves. Those in
+//! free texts are cut out one by one, in `free`.
 //!
 //! Known are the published forms of vendors' keys and tokens, wherever they stand in a segment. Promise: pure;
 //! texts without a secret are not copied. Not promised: that a key without a form of its own is found; profiles
 //! name the places of those with `{secret}`.
+
+mod free;
+
+pub use free::without_tokens;
 
 use std::borrow::Cow;
 
@@ -83,10 +88,18 @@ pub(crate) fn is_secret(segment: &str) -> bool {
 }
 
 fn begins_secret(bytes: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|(beginning, least)| {
+    begins_secret_len(bytes).is_some()
+}
+
+/// Length of the credential that a text begins with.
+fn begins_secret_len(bytes: &[u8]) -> Option<usize> {
+    BEGINNINGS.iter().find_map(|(beginning, least)| {
         // The first letter alone rules nearly all of them out, on the path of every event.
-        bytes.first() == beginning.as_bytes().first()
-            && bytes.strip_prefix(beginning.as_bytes()).is_some_and(|rest| run(rest) >= *least)
+        if bytes.first() != beginning.as_bytes().first() {
+            return None;
+        }
+        let length = run(bytes.strip_prefix(beginning.as_bytes())?);
+        (length >= *least).then_some(beginning.len() + length)
     })
 }
 

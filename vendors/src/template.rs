@@ -4,14 +4,20 @@
 //! scan. Promise: pure; most literal segments win, then templates without `{name*}`, then those with more
 //! literal parts, then the first.
 
+mod holes;
 mod parse;
 
 use crate::secret::SECRET;
+use holes::{drop_holes, holes};
 use parse::parse;
 use std::{cmp::Reverse, collections::BTreeSet};
 
 /// Most paths that the alternatives of one template stand for.
 const MOST_VARIANTS: usize = 1_000;
+/// Most paths that all templates of a profile stand for; the largest built-in one has a few hundred.
+const MOST_LEAVES: usize = 20_000;
+/// Most segments with placeholders at one place: a match tries each of them.
+const MOST_PARTS: usize = 64;
 /// Longest path of an endpoint, so that a method fits before it within a dimension.
 const ENDPOINT_BYTES: usize = 230;
 
@@ -62,6 +68,7 @@ struct Node {
 pub(crate) struct Templates {
     nodes: Vec<Node>,
     leaves: Vec<Leaf>,
+    secrets: bool,
 }
 
 /// A template that matched.
@@ -74,7 +81,7 @@ type Rank = (usize, bool, usize, Reverse<usize>);
 impl Templates {
     /// Compiles templates; mistakes leave with the place of their template.
     pub(crate) fn new(templates: &[String]) -> (Self, Vec<(usize, String)>) {
-        let mut this = Self { nodes: vec![Node::default()], leaves: Vec::new() };
+        let mut this = Self { nodes: vec![Node::default()], leaves: Vec::new(), secrets: false };
         let mut mistakes = Vec::new();
         for (place, text) in templates.iter().enumerate() {
             if let Err(mistake) = parse(text).and_then(|segments| this.add(place, &segments)) {
@@ -88,6 +95,9 @@ impl Templates {
         let variants = segments.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul);
         let variants = variants.filter(|variants| *variants <= MOST_VARIANTS);
         let variants = variants.ok_or_else(|| format!("stands for more than {MOST_VARIANTS} paths"))?;
+        if self.leaves.len() + variants > MOST_LEAVES {
+            return Err(format!("the templates together stand for more than {MOST_LEAVES} paths"));
+        }
         let mut taken = BTreeSet::new();
         let before = self.leaves.len();
         for variant in 0..variants {
@@ -122,6 +132,7 @@ impl Templates {
             return Err(format!("an endpoint would be longer than {ENDPOINT_BYTES} bytes: {text}"));
         }
         let secret = chosen.iter().any(|alternative| alternative.segment.is_secret());
+        self.secrets |= secret;
         let leaf = Leaf {
             template,
             text: if text.is_empty() { "/".into() } else { text.into() },
@@ -135,7 +146,7 @@ impl Templates {
         for alternative in chosen {
             match &alternative.segment {
                 Segment::Literal => node = self.literal_child(node, &alternative.text),
-                Segment::Parts { texts, .. } => node = self.parts_child(node, texts),
+                Segment::Parts { texts, .. } => node = self.parts_child(node, texts)?,
                 Segment::Rest { .. } => {
                     let (here, next) = (&mut self.nodes[node].rest, self.leaves.len());
                     return Ok(place(here, next, leaf, &mut self.leaves));
@@ -159,15 +170,23 @@ impl Templates {
         }
     }
 
-    fn parts_child(&mut self, node: usize, texts: &[Box<str>]) -> usize {
+    fn parts_child(&mut self, node: usize, texts: &[Box<str>]) -> Result<usize, String> {
         let next = self.nodes.len();
         let parts = &mut self.nodes[node].parts;
         if let Some((_, child)) = parts.iter().find(|(known, _)| known == texts) {
-            return *child;
+            return Ok(*child);
+        }
+        if parts.len() == MOST_PARTS {
+            return Err(format!("more than {MOST_PARTS} segments with placeholders at one place"));
         }
         parts.push((texts.to_vec(), next));
         self.nodes.push(Node::default());
-        next
+        Ok(next)
+    }
+
+    /// Whether any template has a `{secret}`.
+    pub(crate) fn hold_secrets(&self) -> bool {
+        self.secrets
     }
 
     /// The template of a path.
@@ -253,43 +272,6 @@ impl<'t> Match<'t> {
         }
         Some(kept)
     }
-}
-
-/// Writes a segment whose every placeholder is a secret.
-fn drop_holes(texts: &[Box<str>], segment: &str, kept: &mut String) {
-    let mut end = 0;
-    holes(texts, segment, &mut |from, to| {
-        kept.push_str(&segment[end..from]);
-        kept.push_str(SECRET);
-        end = to;
-    });
-    kept.push_str(&segment[end..]);
-}
-
-/// Whether a segment has the form of texts with something between each two; tells where that is.
-fn holes(texts: &[Box<str>], segment: &str, tell: &mut dyn FnMut(usize, usize)) -> bool {
-    let [first, middle @ .., last] = texts else { return false };
-    if !segment.starts_with(&**first) {
-        return false;
-    }
-    let mut from = first.len();
-    for text in middle {
-        // A placeholder stands for one byte at least; the nearest text behind it ends it.
-        let Some(start) =
-            segment.get(from..).and_then(|rest| rest.chars().next()).map(|c| from + c.len_utf8())
-        else {
-            return false;
-        };
-        let Some(at) = segment[start..].find(&**text) else { return false };
-        tell(from, start + at);
-        from = start + at + text.len();
-    }
-    let end = segment.len().saturating_sub(last.len());
-    let fits = end > from && segment.ends_with(&**last);
-    if fits {
-        tell(from, end);
-    }
-    fits
 }
 
 impl Segment {

@@ -31,9 +31,12 @@ fn with_tokens(tokens: &str) -> impl FnOnce(&mut CallEvent) {
     move |event| drop(event.attributes.insert("tokens".into(), tokens))
 }
 
-/// What a batch holds: endpoint and currency, cost and usage of its cells.
-fn held(batch: &Batch, desk: &Desk) -> BTreeMap<(String, String), (i128, Vec<(u32, u64)>)> {
-    let mut all: BTreeMap<_, (i128, Vec<(u32, u64)>)> = BTreeMap::new();
+/// Cost and usage.
+type Held = (i128, Vec<(u32, u64)>);
+
+/// What a batch holds, by endpoint and currency.
+fn held(batch: &Batch, desk: &Desk) -> BTreeMap<(String, String), Held> {
+    let mut all: BTreeMap<_, Held> = BTreeMap::new();
     for cell in &batch.cells {
         let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
         let held = all.entry((text(3), text(6))).or_default();

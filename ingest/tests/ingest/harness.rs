@@ -27,8 +27,9 @@ static KEY: LazyLock<keys::Generated> =
     LazyLock::new(|| keys::generate("acme-inc", &[7; keys::RANDOM_BYTES]));
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::built_in);
-static CARDINALITY: LazyLock<Cardinality> =
-    LazyLock::new(|| Cardinality::new(Bounds { integrations: 100_000, endpoints: 1_000_000 }));
+static CARDINALITY: LazyLock<Cardinality> = LazyLock::new(|| {
+    Cardinality::new(Bounds { integrations: 100_000, endpoints: 1_000_000, quotas: 100_000 })
+});
 
 /// What admission is told, with the built-in profiles and room for every name.
 pub(crate) fn context<'c>(

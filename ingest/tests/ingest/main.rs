@@ -3,6 +3,7 @@
 mod admission;
 mod harness;
 mod recordings;
+mod secrets;
 mod serve;
 mod soup;
 mod spans;

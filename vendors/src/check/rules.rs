@@ -4,7 +4,7 @@
 
 use super::Desk;
 use crate::{
-    headers,
+    headers, kept,
     profile::{ErrorRule, Profile, QuotaEntry},
     template::Templates,
     vendor,
@@ -249,6 +249,8 @@ fn header(place: &[&str], text: &str, desk: &mut Desk<'_>) {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.!".contains(&byte))
     {
         desk.say(place, format!("`{name}` is no header name; write `-`, not `_`"));
+    } else if !kept::may_keep_header(name) {
+        desk.say(place, format!("`{name}` looks like a secret, so that ingest never keeps it"));
     }
     if key.is_some_and(str::is_empty) {
         desk.say(place, format!("`{text}` names no member after `#`"));

@@ -111,6 +111,37 @@ batch:
 }
 
 #[test]
+fn fixtures_run_beside_mistakes_of_meaning() {
+    let text = GOOD.replace("name: Shop", "name: \"\"").replace("status: 201", "status: 500");
+    insta::assert_snapshot!(told(&text), @"
+    shop.yaml:3: name: has 1 to 200 bytes
+    shop.yaml:19: fixtures[0].expect.error_class: an order: expected ok, got upstream_5xx
+    ");
+}
+
+#[test]
+fn a_header_that_ingest_never_keeps_is_a_mistake() {
+    let text = GOOD.replace("reset: x-reset,", "reset: x-auth-token,");
+    let text = text.replace("batch:", "retry_after: x-api-key\nbatch:");
+    let text = text[..text.find("fixtures:").expect("they are there")].to_owned();
+    insta::assert_snapshot!(told(&text), @"
+    shop.yaml:10: quota[0].reset: `x-auth-token` looks like a secret, so that ingest never keeps it
+    shop.yaml:11: retry_after: `x-api-key` looks like a secret, so that ingest never keeps it
+    ");
+}
+
+#[test]
+fn a_number_beyond_its_bounds_is_told_with_its_field() {
+    let text = GOOD.replace("size: 50", "size: 4294967296").replace("status: [403]", "status: [70000]");
+    insta::assert_snapshot!(told(&text.replace("limit_fixed: 100", "limit_fixed: 18446744073709551616")), @"
+    shop.yaml:8: errors[0].status[0]: 70000 is greater than the maximum of 65535
+    shop.yaml:10: quota[0].limit_fixed: 1.8446744073709552e+19 is greater than the maximum of 18446744073709551615
+    shop.yaml:12: batch[0].size: 4294967296 is greater than the maximum of 4294967295
+    shop.yaml:22: fixtures[0].expect.batch_size: 4294967296 is greater than the maximum of 4294967295
+    ");
+}
+
+#[test]
 fn a_fixture_that_becomes_something_else_is_told_as_expected_and_got() {
     let text = GOOD
         .replace("status: 201", "status: 403")

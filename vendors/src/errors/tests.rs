@@ -53,10 +53,46 @@ fn failures_of_the_network_have_a_class_in_every_library() {
 fn a_status_with_an_error_is_an_answer_that_did_not_end() {
     check(Some(200), "*errors.errorString", ErrorClass::Timeout);
     check(Some(200), "context.deadlineExceededError", ErrorClass::Timeout);
+    check(Some(200), "ReadTimeout", ErrorClass::Timeout);
+    check(Some(200), "aiohttp.TimeoutError", ErrorClass::Timeout);
+    check(Some(200), "CancelledError", ErrorClass::Cancelled);
     check(Some(503), "ReadTimeout", ErrorClass::Upstream5xx);
     assert_eq!(classified(Some(200), None, false, false, true), ErrorClass::Ok);
     assert_eq!(classified(None, None, true, false, true), ErrorClass::Unknown);
     assert_eq!(classified(None, None, false, false, true), ErrorClass::Ok);
+}
+
+#[test]
+fn an_answer_proves_that_name_connection_and_tls_were_right() {
+    for error in [
+        "GIFT_CERTIFICATE_NOT_FOUND",
+        "user_reset_required",
+        "INVALID_TYPEOF",
+        "dns_zone_locked",
+        "SSLError",
+        "ConnectionError",
+        "ENOTFOUND",
+        "order_cancelled",
+        "OrderCancelled",
+        "PAYMENT_TIMEOUT",
+        "Session timed out",
+        "on_fire",
+    ] {
+        check(Some(200), error, ErrorClass::Unknown);
+    }
+}
+
+#[test]
+fn words_are_whole() {
+    for error in ["INVALID_TYPEOF", "user_reset_required", "CERTAIN", "disconnectable", "CARD_REFUSED"] {
+        check(None, error, ErrorClass::Unknown);
+    }
+    for error in ["EOFError", "socket hang up", "ECONNRESET", "ConnectionResetError", "io.ErrUnexpectedEOF"] {
+        check(None, error, ErrorClass::Connect);
+    }
+    check(None, "CERT_HAS_EXPIRED", ErrorClass::Tls);
+    check(None, "EAI_AGAIN", ErrorClass::Dns);
+    check(None, "connect ETIMEDOUT 10.0.0.1:443", ErrorClass::Timeout);
 }
 
 #[test]
@@ -72,6 +108,21 @@ fn a_limit_that_arrives_with_another_status_is_known_by_its_words() {
     check(Some(403), "insufficient_scope", ErrorClass::Forbidden);
     check(Some(404), "quota_not_found", ErrorClass::NotFound);
     assert_eq!(classified(Some(429), Some("quota"), true, false, false), ErrorClass::RateLimited);
+    for (error, wanted) in [
+        ("QUOTATION_LOCKED", ErrorClass::Validation),
+        ("GENERATE_LIMIT_INVALID", ErrorClass::Validation),
+        ("corporate_limit", ErrorClass::Validation),
+        ("userRateLimitExceeded", ErrorClass::RateLimited),
+        ("Request limit exceeded.", ErrorClass::RateLimited),
+    ] {
+        check(Some(400), error, wanted);
+    }
+    for status in [402, 420, 509, 529] {
+        check(Some(status), "rate_limited", ErrorClass::RateLimited);
+        check(Some(status), "monthly_limit", ErrorClass::QuotaExhausted);
+        let known = classified(Some(status), Some("rate_limited"), true, false, false);
+        assert_eq!(known, ErrorClass::from_status(status), "{status}");
+    }
 }
 
 #[test]

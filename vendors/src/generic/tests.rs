@@ -33,6 +33,11 @@ fn what_varies_becomes_a_placeholder() {
     check("/run-81/x", "/{id}/x");
     check("/hooks/abcde1f", "/hooks/{id}");
     check("/a/12.5", "/a/{id}");
+    check("/commits/deadbeef", "/commits/{id}");
+    check("/commits/DEADBEEFCAFE", "/commits/{id}");
+    check("/commits/facade", "/commits/facade");
+    check("/profiles/@jo/posts", "/profiles/{id}/posts");
+    check("/profiles/@jo.doe", "/profiles/{id}");
     check("/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "/{secret}/getMe");
 }
 

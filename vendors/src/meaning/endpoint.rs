@@ -19,6 +19,8 @@ pub(super) fn read<'m>(
     let found = path.and_then(|path| vendor.templates.find(path));
     let stored = path.map(|path| match found.and_then(|found| found.without_secret(path)) {
         Some(cut) => Cow::Owned(secret::without(&cut).into_owned()),
+        // Where a secret stands in such a path nobody knows.
+        None if found.is_none() && vendor.templates.hold_secrets() => Cow::Owned(generic::template(path)),
         None => secret::without(path),
     });
     if let Some(given) = call.endpoint {
@@ -46,11 +48,20 @@ pub(super) fn read<'m>(
 
 /// An endpoint as the sender wrote it, without what a template or its form tells to be secret.
 fn given_endpoint<'m>(vendor: &Vendor, given: &'m str) -> Cow<'m, str> {
-    let start = given.find('/').unwrap_or(given.len());
-    let (method, path) = given.split_at(start);
+    let (before, path) = given.split_at(path_start(given));
     match vendor.templates.find(path).and_then(|found| found.without_secret(path)) {
-        Some(cut) => Cow::Owned(format!("{method}{}", secret::without(&cut))),
+        Some(cut) => Cow::Owned(format!("{}{}", secret::without(before), secret::without(&cut))),
         None => secret::without(given),
+    }
+}
+
+/// Where the path of an endpoint begins: behind the method and, in a URL, behind scheme and authority.
+fn path_start(endpoint: &str) -> usize {
+    let first = endpoint.find('/').unwrap_or(endpoint.len());
+    let in_url = endpoint[..first].ends_with(':') && endpoint[first..].starts_with("//");
+    match in_url {
+        true => endpoint[first + 2..].find('/').map_or(endpoint.len(), |at| first + 2 + at),
+        false => first,
     }
 }
 

@@ -145,15 +145,40 @@ fn secrets_never_leave() {
     ] {
         let plain = call("api.hubapi.com", path, 200, &none);
         let given = format!("GET {path}");
-        for call in
-            [plain, Call { endpoint: Some(&given), ..plain }, Call { host: Some("u.example"), ..plain }]
-        {
+        for call in [plain, Call { endpoint: Some(&given), ..plain }] {
             let meaning = catalogue.meaning(&call);
-            let known = path.contains("contacts") || call.host == Some("api.hubapi.com");
             let shown = format!("{} {:?}", meaning.endpoint, meaning.path);
-            assert!(!known || (!shown.contains("abc-def") && !shown.contains("ghp_")), "{shown}");
+            assert!(shown.contains("{secret}"), "{shown}");
+            assert!(!shown.contains("abc-def") && !shown.contains("ghp_"), "{shown}");
         }
     }
+    // Of a vendor without a profile the form alone tells.
+    let path = "/crm/v3/objects/contacts/ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let unknown = catalogue.meaning(&call("u.example", path, 200, &none));
+    assert_eq!(unknown.path.as_deref(), Some("/crm/v3/objects/contacts/{secret}"));
+    assert_eq!(unknown.endpoint, "GET /crm/v3/objects/contacts/{secret}");
+}
+
+#[test]
+fn an_endpoint_that_is_a_url_loses_the_secrets_of_its_path() {
+    let (none, catalogue) = (headers(&[]), Catalogue::built_in());
+    let plain = Call { path: None, ..call("hooks.slack.com", "/", 200, &none) };
+    let endpoint = |given| catalogue.meaning(&Call { endpoint: Some(given), ..plain }).endpoint.into_owned();
+    let url = "https://hooks.slack.com/services/T0/B0/SECRET";
+    let posted = format!("POST {url}");
+    assert_eq!(endpoint(&posted), "POST https://hooks.slack.com/services/T0/B0/{secret}");
+    assert_eq!(endpoint(url), "https://hooks.slack.com/services/T0/B0/{secret}");
+    assert_eq!(endpoint("POST https://hooks.slack.com"), "POST https://hooks.slack.com");
+    assert_eq!(endpoint("POST /services/T0/B0/SECRET"), "POST /services/T0/B0/{secret}");
+}
+
+#[test]
+fn where_paths_hold_secrets_one_that_no_template_knows_is_stored_as_its_template() {
+    let (none, catalogue) = (headers(&[]), Catalogue::built_in());
+    let path = |host, path| catalogue.meaning(&call(host, path, 200, &none)).path.map(Cow::into_owned);
+    let unknown = "/services/T0/B0/SeCr3tSeCr3t/more";
+    assert_eq!(path("hooks.slack.com", unknown).as_deref(), Some("/services/{id}/{id}/{id}/more"));
+    assert_eq!(path("u.example", unknown).as_deref(), Some(unknown));
 }
 
 #[test]
@@ -164,6 +189,11 @@ fn an_attempt_counts_by_the_policy_of_its_vendor() {
     let billable = |call: &Call<'_>| Catalogue::built_in().meaning(call).billable;
     assert_eq!(billable(&lost), Some(false));
     assert_eq!(billable(&Call { error: Some("ReadTimeout"), ..lost }), Some(true));
+    assert_eq!(billable(&Call { error: Some("ECONNREFUSED"), ..lost }), Some(false));
+    assert_eq!(billable(&Call { error: Some("ECONNRESET"), ..lost }), Some(true));
+    let given = Call { error_class: Some("killed"), ..call("x.example", "/", 200, &none) };
+    assert_eq!(billable(&given), Some(true), "an answer proves it");
+    assert_eq!(billable(&Call { status: None, ..given }), Some(false));
     assert_eq!(
         billable(&Call { error: Some("ReadTimeout"), host: Some("api.hubapi.com"), ..lost }),
         Some(false)

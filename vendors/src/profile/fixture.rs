@@ -32,6 +32,7 @@ pub struct FixtureRequest {
     /// Path without a query string.
     pub path: String,
     /// How many items it is about, as the event says.
+    #[schemars(range(max = 18_446_744_073_709_551_615_u64))]
     pub items: Option<u64>,
 }
 
@@ -74,7 +75,7 @@ pub struct Expectation {
     pub billable: Option<bool>,
     /// How many such calls the bulk endpoint takes as one; absent: not checked.
     #[serde(default)]
-    #[schemars(with = "u32")]
+    #[schemars(with = "u32", range(max = 4_294_967_295_u64))]
     pub batch_size: Option<u32>,
 }
 
@@ -90,11 +91,17 @@ pub struct ExpectedQuota {
     pub scope: Option<String>,
     /// The limit; absent: the answer does not tell it.
     #[serde(default)]
-    #[schemars(with = "i64")]
+    #[schemars(
+        with = "i64",
+        range(min = -9_223_372_036_854_775_808_i64, max = 9_223_372_036_854_775_807_i64)
+    )]
     pub limit: Option<i64>,
     /// What is left; absent: the answer does not tell it.
     #[serde(default)]
-    #[schemars(with = "i64")]
+    #[schemars(
+        with = "i64",
+        range(min = -9_223_372_036_854_775_808_i64, max = 9_223_372_036_854_775_807_i64)
+    )]
     pub remaining: Option<i64>,
     /// RFC 3339 time when it is filled again; absent: the answer does not tell it.
     #[serde(default)]

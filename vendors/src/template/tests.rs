@@ -101,6 +101,19 @@ fn templates_that_cannot_match_are_mistakes() {
     ");
 }
 
+#[test]
+fn what_templates_stand_for_is_bounded() {
+    let told = |texts: Vec<String>| -> Vec<String> {
+        Templates::new(&texts).1.into_iter().map(|(at, why)| format!("{at}: {why}")).collect()
+    };
+    let wide: String = (0..30).map(|n| format!("a{n}|")).collect();
+    let many = (0..21).map(|n| format!("/{n}/{wide}b/{wide}b|c")).collect();
+    assert_eq!(told(many), ["20: the templates together stand for more than 20000 paths"]);
+    let parts = (0..66).map(|n| format!("/p{n}-{{id}}")).collect();
+    let wanted = "more than 64 segments with placeholders at one place";
+    assert_eq!(told(parts), [format!("64: {wanted}"), format!("65: {wanted}")]);
+}
+
 proptest! {
     #[test]
     fn no_path_panics(path in "[a-z0-9/.é{}-]{0,60}", template in "/[a-z{}/|*.]{0,30}") {

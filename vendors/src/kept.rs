@@ -1,0 +1,84 @@
+//! Names that may be kept: the name of a header, attribute or member enters, whether it looks like a secret leaves.
+//!
+//! The one place of the rule for admission, which drops such values, and for profiles, which must not read what is never
+//! kept. Promise: pure.
+
+/// Parts of names that look like a secret, in lower case and without separators.
+const SECRETS: &[&str] = &[
+    "authorization",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "signature",
+    "credential",
+    "cookie",
+    "bearer",
+    "sessionid",
+    "passphrase",
+];
+
+/// Parts of names that count the tokens of language models and are no secrets.
+const COUNTS: &[&str] = &[
+    "prompttoken",
+    "completiontoken",
+    "inputtoken",
+    "outputtoken",
+    "totaltoken",
+    "cachedtoken",
+    "reasoningtoken",
+    "maxtoken",
+    "tokencount",
+    "tokenlimit",
+    "tokenusage",
+];
+
+/// Whether a name looks like that of a secret. Counts of language model tokens do not.
+pub fn is_secret_name(name: &str) -> bool {
+    let mut plain = plain(name);
+    if !SECRETS.iter().any(|part| plain.contains(part)) {
+        return plain == "auth" || plain == "jwt";
+    }
+    COUNTS.iter().for_each(|part| plain = plain.replace(part, ""));
+    plain != "tokens" && SECRETS.iter().any(|part| plain.contains(part))
+}
+
+/// Whether a response header of this name may be kept: headers of limits count tokens by many names.
+pub fn may_keep_header(name: &str) -> bool {
+    !is_secret_name(name) || plain(name).contains("ratelimit")
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_secrets_are_known_and_token_counts_are_not() {
+        for name in [
+            "authorization",
+            "X-Api-Key",
+            "api_key",
+            "refresh_token",
+            "clientSecret",
+            "db.password",
+            "access_tokens",
+            "Cookie",
+            "auth",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in
+            ["region", "gen_ai.usage.prompt_tokens", "max_tokens", "tokens", "author", "key", "workspace"]
+        {
+            assert!(!is_secret_name(name), "{name}");
+        }
+        assert!(may_keep_header("x-ratelimit-remaining-tokens") && !may_keep_header("x-auth-token"));
+    }
+}

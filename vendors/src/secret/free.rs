@@ -1,0 +1,161 @@
+//! Secrets in free texts: a text of any kind enters, the same with `{secret}` for every token of a known form leaves.
+//!
+//! Promise: pure; a text without one is not copied, and one walk over it finds that out.
+
+use super::{BEGINNINGS, SECRET, begins_secret_len, decoded, run};
+use std::{borrow::Cow, ops::Range};
+
+/// Whether a byte may begin a token: all others are passed over at once.
+const FIRST: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut place = 0;
+    while place < BEGINNINGS.len() {
+        first[BEGINNINGS[place].0.as_bytes()[0] as usize] = true;
+        place += 1;
+    }
+    let mut digit = b'0';
+    while digit <= b'9' {
+        first[digit as usize] = true;
+        digit += 1;
+    }
+    first[b'b' as usize] = true;
+    first[b'B' as usize] = true;
+    first
+};
+/// What precedes the token of an `Authorization` header.
+const BEARER: &[u8] = b"bearer";
+/// Words behind `bearer` that are no token: people write of it.
+const NO_TOKENS: [&[u8]; 4] = [b"token", b"tokens", b"authentication", b"authorization"];
+/// Digits of a bot's id.
+const BOT_DIGITS: usize = 5;
+
+/// A text with `{secret}` where it had a token.
+pub fn without_tokens(text: &str) -> Cow<'_, str> {
+    let kept = match next(text.as_bytes(), 0) {
+        None => Cow::Borrowed(text),
+        Some(first) => Cow::Owned(cut(text, first)),
+    };
+    if !kept.contains('%') {
+        return kept;
+    }
+    // Percent-encoded tokens, as `123456%3AAAH…`: their whole word goes.
+    let holds = |word: &str| next(decoded(word).as_bytes(), 0).is_some();
+    match kept.split(char::is_whitespace).any(holds) {
+        false => kept,
+        true => {
+            let words = kept.split_inclusive(char::is_whitespace).map(|word| {
+                let bare = word.trim_end();
+                if holds(bare) { [SECRET, &word[bare.len()..]].concat() } else { word.to_owned() }
+            });
+            Cow::Owned(words.collect())
+        }
+    }
+}
+
+fn cut(text: &str, first: Range<usize>) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let (mut end, mut found) = (0, Some(first));
+    while let Some(token) = found {
+        // Tokens are ASCII or end at ASCII, so that both ends are boundaries; else the rest of the text goes.
+        kept.push_str(text.get(end..token.start).unwrap_or_default());
+        kept.push_str(SECRET);
+        end = token.end;
+        found = next(text.as_bytes(), end);
+    }
+    kept.push_str(text.get(end..).unwrap_or_default());
+    kept
+}
+
+/// The first token from a place on.
+fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    (from..bytes.len())
+        .filter(|at| FIRST[bytes[*at] as usize] && (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric()))
+        .find_map(|at| {
+            let rest = &bytes[at..];
+            let whole = begins_secret_len(rest).filter(|length| is_random(&rest[..*length]));
+            let whole = whole.or_else(|| bot_token(rest));
+            whole
+                .map(|length| at..at + length)
+                .or_else(|| bearer(rest).map(|here| at + here.start..at + here.end))
+        })
+}
+
+/// Whether it is no sequence of words, as the name `sk-our-own-translation-service`: random letters hold a digit or a
+/// capital.
+fn is_random(token: &[u8]) -> bool {
+    token.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+}
+
+/// `123456:AA…` or `bot123456:AA…`; with a colon that is percent-encoded the word is decoded first.
+fn bot_token(rest: &[u8]) -> Option<usize> {
+    let (start, least) = if rest.starts_with(b"bot") { (3, 8) } else { (0, 25) };
+    let digits = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let colon = start + digits;
+    if digits < BOT_DIGITS || rest.get(colon) != Some(&b':') {
+        return None;
+    }
+    let length = run(&rest[colon + 1..]);
+    (length >= least).then_some(colon + 1 + length)
+}
+
+/// The token behind `Bearer`.
+fn bearer(rest: &[u8]) -> Option<Range<usize>> {
+    if !rest.get(..BEARER.len())?.eq_ignore_ascii_case(BEARER) {
+        return None;
+    }
+    let behind = &rest[BEARER.len()..];
+    let gap = behind.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b':' | b'=')).count();
+    let token = &behind[gap..];
+    let stops =
+        |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b',' | b';' | b'<' | b'>');
+    let length = token.iter().take_while(|byte| !stops(byte)).count();
+    let start = BEARER.len() + gap;
+    let token = &token[..length];
+    let plain = NO_TOKENS.iter().any(|word| token.eq_ignore_ascii_case(word)) || token == SECRET.as_bytes();
+    (gap > 0 && length > 0 && !plain).then_some(start..start + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(text: &str, wanted: &str) {
+        assert_eq!(without_tokens(text), wanted, "{text}");
+    }
+
+    #[test]
+    fn tokens_go_wherever_they_stand() {
+        let key = concat!("sk_", "live_51H8xAbCdEfGhIj");
+        check(&format!("No such key: {key}."), "No such key: {secret}");
+        check(&format!("key='{key}', other"), "key='{secret}', other");
+        check(&format!("({key}) {key}"), "({secret}) {secret}");
+        check("Bearer x", "Bearer {secret}");
+        check("authorization: bearer aGVsbG8=+/, retry", "authorization: bearer {secret}, retry");
+        check("Bearer xé y", "Bearer {secret} y");
+        check("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk bad", "jwt {secret} bad");
+        check("bot123456:AAHdqTcvCH1vGWJx failed", "{secret} failed");
+        check("id 110201543%3AAAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw é", "id {secret} é");
+        check("a?token=abcdefgh12345678", "a?{secret}");
+        for text in [
+            "",
+            "bearer",
+            "invalid bearer token",
+            "12345:batchDelete",
+            "100% of sk-1",
+            "sk-our-own-translation-service",
+            "HTTP 500: é%zz",
+        ] {
+            assert!(matches!(without_tokens(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_twice_is_cutting_once(text in "(bearer |sk_live_|bot1234567:|%3A|[a-zA-Z0-9 é:=.]{1,12}){0,6}") {
+            let once = without_tokens(&text).into_owned();
+            prop_assert_eq!(without_tokens(&once).into_owned(), once);
+        }
+    }
+}
