@@ -80,6 +80,8 @@ pub enum Category {
     Analytics,
     Hr,
     Logistics,
+    Erp,
+    Other,
 }
 
 /// Which attempts a vendor counts: `any_attempt` that may have reached it, `any_response` that has a status, `success`.

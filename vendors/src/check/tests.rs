@@ -45,7 +45,7 @@ fn a_wrong_form_is_told_with_line_and_what_is_allowed() {
     insta::assert_snapshot!(told(text), @"
     shop.yaml:1: hosts: missing
     shop.yaml:2: name: a text (in quotes) is expected here, not a number
-    shop.yaml:3: category: `comerce` is none of: crm, accounting, payments, commerce, messaging, email, marketing, code, identity, llm, cloud, storage, support, productivity, analytics, hr, logistics (did you mean `commerce`?)
+    shop.yaml:3: category: `comerce` is none of: crm, accounting, payments, commerce, messaging, email, marketing, code, identity, llm, cloud, storage, support, productivity, analytics, hr, logistics, erp, other (did you mean `commerce`?)
     shop.yaml:4: host: unknown key (did you mean `hosts`?)
     shop.yaml:6: errors[0].class: `limited` is none of: ok, auth_expired, forbidden, not_found, validation, conflict, rate_limited, quota_exhausted, throttled_soft, upstream_5xx, timeout, connect, dns, tls, schema_mismatch, killed, cancelled, unknown
     shop.yaml:6: errors[0].status: a list is expected here, not a number
