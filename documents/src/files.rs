@@ -3,7 +3,7 @@
 //! Promise: a pattern that matches nothing is a mistake, because rules that are not there watch
 //! nothing; and no file is read twice or without bound.
 
-use crate::problem::Problem;
+use crate::{Pattern, problem::Problem};
 use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 
 /// Largest file, in bytes.
@@ -68,15 +68,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(place) = rest.find(part) else { return false };
-        rest = &rest[place + part.len()..];
-    }
-    rest.ends_with(last)
+    Pattern::new(pattern).matches(name)
 }
 
 fn unreadable(path: &str, message: String) -> Problem {

@@ -7,9 +7,11 @@
 
 pub mod duration;
 pub mod files;
+mod pattern;
 pub mod problem;
 pub mod shape;
 pub mod yaml;
 
+pub use pattern::Pattern;
 pub use problem::{Problem, Problems, closest};
 pub use shape::Shape;

@@ -8,9 +8,8 @@ use crate::{
     compile,
     document::{Billable, Meter},
     metered::MeteredEntry,
-    pattern::Pattern,
 };
-use callmeter_documents::{Problem, Problems, yaml};
+use callmeter_documents::{Pattern, Problem, Problems, yaml};
 use callmeter_schemas::Amount;
 use sha2::{Digest, Sha256};
 

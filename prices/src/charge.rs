@@ -8,6 +8,7 @@ use crate::{
     document::{Billable, Meter},
     number,
 };
+use callmeter_documents::Pattern;
 use callmeter_schemas::{ErrorClass, limits::COUNT_BOUND, money::BOUND};
 use std::collections::BTreeMap;
 
@@ -144,7 +145,7 @@ impl Billable {
 impl Entry {
     /// Whether the event's attributes are such as the entry wants; the metered one must be there.
     pub(crate) fn fits(&self, attributes: &dyn Attributes) -> bool {
-        let wanted = |(name, pattern): &(String, crate::pattern::Pattern)| {
+        let wanted = |(name, pattern): &(String, Pattern)| {
             attributes.get(name).is_some_and(|value| pattern.matches(value))
         };
         self.conditions.iter().all(wanted)

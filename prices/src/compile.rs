@@ -11,10 +11,9 @@ use crate::{
     book::{Book, Entry, Rate, Tariff},
     document::{self, Meter},
     metered::MeteredEntry,
-    pattern::Pattern,
 };
 use callmeter_documents::{
-    Problems,
+    Pattern, Problems,
     shape::{line_of, name_of},
     yaml::Node,
 };

@@ -16,7 +16,6 @@ pub mod explain;
 mod metered;
 pub mod month;
 mod number;
-mod pattern;
 
 pub use book::{Book, Selection, Tariff};
 pub use charge::{Attempt, Attributes, Charge};

@@ -29,7 +29,7 @@ const UNFINISHED: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat
 
 /// The pure files outside of `schemas/src`, all of which is pure.
 const PURE: [(&str, &[&str]); 6] = [
-    ("documents/src", &["duration", "problem", "shape", "yaml"]),
+    ("documents/src", &["duration", "pattern", "problem", "shape", "yaml"]),
     (
         "prices/src",
         &[
@@ -47,7 +47,6 @@ const PURE: [(&str, &[&str]); 6] = [
             "metered",
             "month",
             "number",
-            "pattern",
         ],
     ),
     (
@@ -70,7 +69,6 @@ const PURE: [(&str, &[&str]); 6] = [
             "meaning",
             "meaning/endpoint",
             "moments",
-            "pattern",
             "profile",
             "profile/fixture",
             "quota",

@@ -6,10 +6,10 @@
 use crate::{
     client_errors,
     headers::{Names, Slot, Values},
-    pattern::Pattern,
     profile::ErrorRule,
     words::Words,
 };
+use callmeter_documents::Pattern;
 use callmeter_schemas::ErrorClass;
 
 /// Words of a longer allowance that is used up.
@@ -71,12 +71,13 @@ impl Rule {
         let status =
             self.status.is_empty() || seen.status.is_some_and(|status| self.status.contains(&status));
         let code = || {
-            let fits = |error| self.code.iter().any(|code| code.matches(error));
+            let fits = |error| self.code.iter().any(|code| code.matches_any_case(error));
             self.code.is_empty() || seen.error.is_some_and(fits)
         };
         let headers = || {
             let mut headers = self.headers.iter();
-            headers.all(|(slot, form)| seen.values.get(*slot).is_some_and(|value| form.matches(value)))
+            headers
+                .all(|(slot, form)| seen.values.get(*slot).is_some_and(|value| form.matches_any_case(value)))
         };
         status && code() && headers()
     }
@@ -88,7 +89,7 @@ impl Rule {
             parts.push(format!("status {status}"));
         }
         if let (false, Some(error)) = (self.code.is_empty(), seen.error) {
-            let form = self.code.iter().find(|code| code.matches(error)).map_or("", Pattern::as_str);
+            let form = self.code.iter().find(|code| code.matches_any_case(error)).map_or("", Pattern::as_str);
             parts.push(if form.eq_ignore_ascii_case(error) {
                 format!("error {error}")
             } else {

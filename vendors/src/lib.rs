@@ -44,8 +44,6 @@ mod words;
 
 mod reach;
 
-mod pattern;
-
 mod quota;
 
 mod ietf;

@@ -3,7 +3,7 @@
 //! Promise: pure.
 
 use super::{Draft, MAX_INTEGRATION_ENTRIES, Teller, price::Price};
-use crate::pattern::Pattern;
+use callmeter_documents::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks that no integration has more entries than an attempt may be held against.

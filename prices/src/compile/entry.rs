@@ -10,8 +10,8 @@ use crate::{
     book::{Entry, Rate},
     document::{self, Billable, Meter},
     month,
-    pattern::Pattern,
 };
+use callmeter_documents::Pattern;
 use callmeter_schemas::limits::{DIMENSION_BYTES, TIME_END_US, TIME_MIN_US};
 
 /// What a currency looks like.

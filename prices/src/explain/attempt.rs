@@ -5,8 +5,8 @@ use crate::{
     charge::{Attempt, Attributes, Charge, Priced, Quantity},
     document::{Billable, Meter},
     number::{counted, grouped, money},
-    pattern::Pattern,
 };
+use callmeter_documents::Pattern;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt;

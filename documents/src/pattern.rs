@@ -4,26 +4,35 @@
 
 /// A text with any number of `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(String);
+pub struct Pattern(String);
 
 impl Pattern {
-    /// Takes any text.
-    pub(crate) fn new(text: &str) -> Self {
+    /// The pattern that a text is; every text is one.
+    pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
     /// The pattern as it was written.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether every text has this form.
-    pub(crate) fn is_any(&self) -> bool {
+    pub fn is_any(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
     }
 
     /// Whether a text has this form, upper and lower case told apart.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
+        self.has_form(text, |one, other| one == other)
+    }
+
+    /// Whether a text has this form; the case of ASCII letters does not matter.
+    pub fn matches_any_case(&self, text: &str) -> bool {
+        self.has_form(text, |one, other| one.eq_ignore_ascii_case(other))
+    }
+
+    fn has_form(&self, text: &str, same: impl Fn(&u8, &u8) -> bool) -> bool {
         let (form, text) = (self.0.as_bytes(), text.as_bytes());
         let (mut at, mut seen) = (0, 0);
         // The last star and up to where it has been tried: a longer text for an earlier one is never needed.
@@ -34,7 +43,7 @@ impl Pattern {
                     star = Some((at, seen));
                     at += 1;
                 }
-                Some(byte) if *byte == text[seen] => (at, seen) = (at + 1, seen + 1),
+                Some(byte) if same(byte, &text[seen]) => (at, seen) = (at + 1, seen + 1),
                 _ => match star {
                     Some((place, tried)) => {
                         star = Some((place, tried + 1));
@@ -49,7 +58,7 @@ impl Pattern {
 
     /// Whether every text of the other form has this form too. The other's stars can only be taken by stars of this
     /// one, so that the other's own text stands for all that have its form.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self) -> bool {
         self.matches(&other.0)
     }
 }
@@ -75,6 +84,21 @@ mod tests {
             ("GET *", "get /", false),
         ] {
             assert_eq!(Pattern::new(pattern).matches(text), wanted, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_case_of_letters_may_be_left_out() {
+        for (pattern, text, wanted) in [
+            ("DAILY_LIMIT", "daily_limit", true),
+            ("*daily*", "TheDailyLimit", true),
+            ("*daily*", "dail", false),
+            ("a*b*c", "abbc", true),
+            ("a*b*c", "abb", false),
+            ("*", "", true),
+            ("0", "00", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches_any_case(text), wanted, "{pattern} {text}");
         }
     }
 
