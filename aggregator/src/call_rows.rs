@@ -7,7 +7,7 @@ use crate::{
     facts::Facts,
     fetch::Record,
     native::{self, Block},
-    plan::{Block as Collection, Fields, Input, Malformed, Number, Text},
+    plan::{self, Block as Collection, Fields, Number, Text},
     quotas,
     rows::Owner,
 };
@@ -188,7 +188,7 @@ impl MapColumn {
     fn push(&mut self, avro: &[u8]) {
         let mut size = 0;
         // The plan walked these bytes already, so that reading cannot fail here.
-        let _ = entries(avro, |key, value| {
+        let _ = plan::entries(avro, |key, value| {
             native::text(key.as_bytes(), &mut self.keys);
             native::text(value.as_bytes(), &mut self.values);
             size += 1;
@@ -199,19 +199,6 @@ impl MapColumn {
 
 fn milliseconds(us: i64) -> [u8; 8] {
     (us as f64 / 1000.0).to_le_bytes()
-}
-
-fn entries(avro: &[u8], mut each: impl FnMut(&str, &str)) -> Result<(), Malformed> {
-    if avro.is_empty() {
-        return Ok(());
-    }
-    let mut input = Input(avro);
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            each(input.text()?, input.text()?);
-        }
-    }
-    Ok(())
 }
 
 /// The quota observations as a JSON array; empty text when there are none.

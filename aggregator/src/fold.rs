@@ -5,13 +5,14 @@
 //! sum over the log. A batch is bounded by its keys; its owner seals it when [`Batch::is_full`].
 
 use crate::{
+    cells::{self, Cells},
     facts::Facts,
     pricing::{Pricing, SeriesNames},
     quotas::{QuotaNames, Quotas},
 };
 use callmeter_prices::Charge;
 use callmeter_schemas::{ErrorClass, PoisonReason, histogram::bucket_of};
-use hashbrown::HashTable;
+use std::ops::AddAssign;
 
 /// What one batch adds to one key of one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +61,16 @@ pub struct Rare {
     pub usage_retried: Vec<(u32, u64)>,
 }
 
+impl cells::Cell for Cell {
+    fn new(series: u32, window_start: u32) -> Self {
+        Self { series, window_start, ..Self::default() }
+    }
+
+    fn key(&self) -> (u32, u32) {
+        (self.series, self.window_start)
+    }
+}
+
 impl Cell {
     fn add(&mut self, facts: &Facts<'_>, charge: &Charge, wait_ignored: bool) {
         self.calls += 1;
@@ -73,11 +84,11 @@ impl Cell {
         self.cost += charge.cost_units;
         let failed = facts.error_class != ErrorClass::Ok;
         if failed {
-            count(&mut self.errors, facts.error_class as u8);
+            add(&mut self.errors, facts.error_class as u8, 1);
         }
         if let Some(latency_us) = facts.latency_us {
             self.latency_us_sum += latency_us;
-            count(&mut self.latency, bucket_of(latency_us));
+            add(&mut self.latency, bucket_of(latency_us), 1);
         }
         let wasted = charge.cost_units != 0 && (failed || facts.is_retry());
         let told = facts.batch_size > 0 || facts.retry_at_us.is_some();
@@ -101,11 +112,11 @@ impl Rare {
         self.batch_size = self.batch_size.max(facts.batch_size);
         let failed = facts.error_class != ErrorClass::Ok;
         for (line, quantity) in &charge.usage {
-            add_usage(&mut self.usage, *line, *quantity);
+            add(&mut self.usage, *line, *quantity);
             if failed {
-                add_usage(&mut self.usage_failed, *line, *quantity);
+                add(&mut self.usage_failed, *line, *quantity);
             } else if facts.is_retry() {
-                add_usage(&mut self.usage_retried, *line, *quantity);
+                add(&mut self.usage_retried, *line, *quantity);
             }
         }
         match (failed, facts.is_retry()) {
@@ -116,17 +127,11 @@ impl Rare {
     }
 }
 
-fn add_usage(usage: &mut Vec<(u32, u64)>, line: u32, quantity: u64) {
-    match usage.binary_search_by_key(&line, |(known, _)| *known) {
-        Ok(at) => usage[at].1 += quantity,
-        Err(at) => usage.insert(at, (line, quantity)),
-    }
-}
-
-fn count<T: Ord + Copy>(counts: &mut Vec<(T, u32)>, key: T) {
-    match counts.binary_search_by_key(&key, |(known, _)| *known) {
-        Ok(at) => counts[at].1 += 1,
-        Err(at) => counts.insert(at, (key, 1)),
+/// Adds to the sum of a key; the sums stay sorted by key.
+fn add<K: Ord + Copy, N: AddAssign>(sums: &mut Vec<(K, N)>, key: K, number: N) {
+    match sums.binary_search_by_key(&key, |(known, _)| *known) {
+        Ok(at) => sums[at].1 += number,
+        Err(at) => sums.insert(at, (key, number)),
     }
 }
 
@@ -198,7 +203,7 @@ pub struct Batch {
     /// Records that were duplicates.
     pub duplicates: u64,
     /// Sums by key and window, in order of first appearance.
-    pub cells: Vec<Cell>,
+    pub cells: Cells<Cell>,
     /// What answers said of quotas.
     pub quotas: Quotas,
     /// Records for the dead-letter topic.
@@ -206,7 +211,6 @@ pub struct Batch {
     /// The broker's append time of the last record, ms since 1970 UTC.
     pub appended_ms: i64,
     poison_bytes: usize,
-    table: HashTable<u32>,
 }
 
 impl Batch {
@@ -220,25 +224,7 @@ impl Batch {
         let window_start = facts.window_start(desk.window_s);
         self.quotas.add(offset, facts, window_start, &mut desk.quota_names);
         let (series, charge) = desk.pricing.charge(facts, &mut desk.names);
-        let hash = cell_hash(series, window_start);
-        let cells = &mut self.cells;
-        let found = self.table.find(hash, |at| {
-            let cell = &cells[*at as usize];
-            cell.series == series && cell.window_start == window_start
-        });
-        let at = match found {
-            Some(at) => *at,
-            None => {
-                let at = cells.len() as u32;
-                cells.push(Cell { series, window_start, ..Cell::default() });
-                self.table.insert_unique(hash, at, |at| {
-                    let cell = &cells[*at as usize];
-                    cell_hash(cell.series, cell.window_start)
-                });
-                at
-            }
-        };
-        cells[at as usize].add(facts, charge, wait_ignored);
+        self.cells.of(series, window_start).add(facts, charge, wait_ignored);
     }
 
     /// Sets one record aside.
@@ -270,13 +256,6 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.consumed == 0
     }
-}
-
-/// Hash of a key of a batch.
-pub(crate) fn cell_hash(series: u32, window_start: u32) -> u64 {
-    // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
-    let mixed = (u64::from(window_start) << 32 | u64::from(series)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ mixed >> 32
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod config;
 pub mod metrics;
 pub mod pipeline;
 
+mod cells;
 pub mod dedup;
 pub mod facts;
 pub mod fold;

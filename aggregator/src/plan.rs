@@ -18,7 +18,7 @@ mod input;
 
 use fields::{BLOCKS, NUMBERS, TEXTS};
 pub use fields::{Block, Fields, Number, Text};
-pub use input::{Input, Malformed};
+pub use input::{Input, Malformed, entries, items};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -4,11 +4,7 @@
 //! `usage_costs` prices. Promise: the result depends on the facts and the price book alone; a cost that the
 //! event itself tells wins, and is never priced again.
 
-use crate::{
-    facts::Facts,
-    intern::Interner,
-    plan::{Input, Malformed},
-};
+use crate::{facts::Facts, intern::Interner, plan};
 use callmeter_prices::{Attempt, Attributes, Book, Charge, Selection};
 use std::sync::Arc;
 
@@ -117,25 +113,16 @@ struct AvroEntries<'a>(&'a [u8]);
 
 impl Attributes for AvroEntries<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        // The plan walked these bytes already, so that reading cannot fail here.
-        find(self.0, name).ok().flatten()
+        let mut found = None;
+        // The plan walked these bytes already, so that reading cannot fail here. A later entry of one name replaces an
+        // earlier one, as in any map.
+        let _ = plan::entries(self.0, |key, value| {
+            if key == name {
+                found = Some(value);
+            }
+        });
+        found
     }
-}
-
-fn find<'a>(avro: &'a [u8], name: &str) -> Result<Option<&'a str>, Malformed> {
-    if avro.is_empty() {
-        return Ok(None);
-    }
-    let mut input = Input(avro);
-    let mut found = None;
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            let (key, value) = (input.text()?, input.text()?);
-            // A later entry of one name replaces an earlier one, as in any map.
-            found = if key == name { Some(value) } else { found };
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

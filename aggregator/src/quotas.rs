@@ -5,12 +5,12 @@
 //! nothing; how many answers told of a quota is counted as exactly as the calls are.
 
 use crate::{
+    cells::{self, Cells},
     facts::Facts,
     intern::Interner,
-    plan::{Input, Malformed},
+    plan::{self, Malformed},
 };
 use callmeter_schemas::{ErrorClass, limits};
-use hashbrown::HashTable;
 
 /// A number that an answer did not tell.
 pub const UNKNOWN: i64 = -1;
@@ -44,12 +44,21 @@ pub struct QuotaCell {
     pub latest: Observation,
 }
 
+impl cells::Cell for QuotaCell {
+    fn new(series: u32, window_start: u32) -> Self {
+        Self { series, window_start, ..Self::default() }
+    }
+
+    fn key(&self) -> (u32, u32) {
+        (self.series, self.window_start)
+    }
+}
+
 /// The quotas of one batch.
 #[derive(Debug, Default)]
 pub struct Quotas {
     /// In order of first appearance.
-    pub cells: Vec<QuotaCell>,
-    table: HashTable<u32>,
+    pub cells: Cells<QuotaCell>,
 }
 
 impl Quotas {
@@ -79,30 +88,11 @@ impl Quotas {
                 remaining: known(remaining),
                 reset_us: known(reset),
             };
-            let cell = self.cell(series, window_start);
+            let cell = self.cells.of(series, window_start);
             cell.calls += 1;
             cell.refused += u64::from(refused);
             cell.latest = cell.latest.max(observed);
         });
-    }
-
-    fn cell(&mut self, series: u32, window_start: u32) -> &mut QuotaCell {
-        let hash = crate::fold::cell_hash(series, window_start);
-        let cells = &mut self.cells;
-        let found = self.table.find(hash, |at| {
-            let cell = &cells[*at as usize];
-            cell.series == series && cell.window_start == window_start
-        });
-        let at = found.copied().unwrap_or_else(|| {
-            let at = cells.len() as u32;
-            cells.push(QuotaCell { series, window_start, ..QuotaCell::default() });
-            self.table.insert_unique(hash, at, |at| {
-                let cell = &cells[*at as usize];
-                crate::fold::cell_hash(cell.series, cell.window_start)
-            });
-            at
-        });
-        &mut cells[at as usize]
     }
 }
 
@@ -111,18 +101,12 @@ pub fn each<'a>(
     avro: &'a [u8],
     mut take: impl FnMut(&'a str, &'a str, [Option<i64>; 3]),
 ) -> Result<(), Malformed> {
-    if avro.is_empty() {
-        return Ok(());
-    }
-    let mut input = Input(avro);
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            let (policy, scope) = (input.text()?, input.text()?);
-            let mut number = || if input.long()? == 0 { Ok(None) } else { input.long().map(Some) };
-            take(policy, scope, [number()?, number()?, number()?]);
-        }
-    }
-    Ok(())
+    plan::items(avro, |input| {
+        let (policy, scope) = (input.text()?, input.text()?);
+        let mut number = || if input.long()? == 0 { Ok(None) } else { input.long().map(Some) };
+        take(policy, scope, [number()?, number()?, number()?]);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -113,6 +113,7 @@ const PURE: [(&str, &[&str]); 6] = [
         "aggregator/src",
         &[
             "call_rows",
+            "cells",
             "dedup",
             "facts",
             "fold",

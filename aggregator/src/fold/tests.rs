@@ -115,7 +115,7 @@ fn defined(calls: &[Call]) -> BTreeMap<Key, Sums> {
 /// What batches hold together, as ClickHouse adds them up.
 fn added(batches: &[Batch], desk: &Desk) -> BTreeMap<Key, Sums> {
     let mut all: BTreeMap<Key, Sums> = BTreeMap::new();
-    for cell in batches.iter().flat_map(|batch| &batch.cells) {
+    for cell in batches.iter().flat_map(|batch| batch.cells.iter()) {
         let texts = (0..7).map(|dimension| desk.names.text(cell.series, dimension).to_vec()).collect();
         let sums = all.entry((texts, cell.window_start)).or_default();
         let numbers = [

@@ -108,3 +108,28 @@ impl<'a> Input<'a> {
         Ok((count > 0).then_some(count))
     }
 }
+
+/// Walks the items of an array or map that [`super::Fields::block`] handed out; none when it is empty.
+pub fn items<'a>(
+    avro: &'a [u8],
+    mut item: impl FnMut(&mut Input<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if avro.is_empty() {
+        return Ok(());
+    }
+    let mut input = Input(avro);
+    while let Some(count) = input.block()? {
+        for _ in 0..count {
+            item(&mut input)?;
+        }
+    }
+    Ok(())
+}
+
+/// Walks the entries of a map of texts.
+pub fn entries<'a>(avro: &'a [u8], mut each: impl FnMut(&'a str, &'a str)) -> Result<(), Malformed> {
+    items(avro, |input| {
+        each(input.text()?, input.text()?);
+        Ok(())
+    })
+}

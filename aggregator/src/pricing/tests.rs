@@ -37,7 +37,7 @@ type Held = (i128, Vec<(u32, u64)>);
 /// What a batch holds, by endpoint and currency.
 fn held(batch: &Batch, desk: &Desk) -> BTreeMap<(String, String), Held> {
     let mut all: BTreeMap<_, Held> = BTreeMap::new();
-    for cell in &batch.cells {
+    for cell in batch.cells.iter() {
         let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
         let held = all.entry((text(3), text(6))).or_default();
         held.0 += cell.cost;

@@ -82,7 +82,7 @@ proptest! {
         for (at, answer) in log.iter().enumerate().rev() {
             fill(if at < cut { &mut early } else { &mut late }, &mut names, at as i64, answer);
         }
-        let parts: Vec<QuotaCell> = late.cells.into_iter().chain(early.cells).collect();
+        let parts: Vec<QuotaCell> = late.cells.iter().chain(early.cells.iter()).cloned().collect();
         prop_assert_eq!(added(&parts, &names), added(&whole.cells, &names));
 
         let told: usize = log.iter().flat_map(|answer| &answer.told).filter(|told| !told.0.is_empty()).count();

@@ -1,0 +1,63 @@
+//! Cells by series and window: a key enters, the one cell of it leaves, new when the key is.
+//!
+//! Promise: cells stand in the order in which their keys came first, and no key has two.
+
+use hashbrown::HashTable;
+use std::ops::Deref;
+
+/// What is kept for one series in one window.
+pub trait Cell {
+    /// An empty one of a series and the start of a window, seconds since 1970 UTC.
+    fn new(series: u32, window_start: u32) -> Self;
+
+    /// Its series and window.
+    fn key(&self) -> (u32, u32);
+}
+
+/// Cells in order of first appearance.
+#[derive(Debug)]
+pub struct Cells<C> {
+    cells: Vec<C>,
+    table: HashTable<u32>,
+}
+
+impl<C> Default for Cells<C> {
+    fn default() -> Self {
+        Self { cells: Vec::new(), table: HashTable::new() }
+    }
+}
+
+impl<C: Cell> Cells<C> {
+    /// The cell of a series in a window.
+    pub fn of(&mut self, series: u32, window_start: u32) -> &mut C {
+        let (hash, cells) = (hash(series, window_start), &mut self.cells);
+        let found = self.table.find(hash, |at| cells[*at as usize].key() == (series, window_start));
+        let at = match found {
+            Some(at) => *at,
+            None => {
+                let at = cells.len() as u32;
+                cells.push(C::new(series, window_start));
+                self.table.insert_unique(hash, at, |at| {
+                    let (series, window_start) = cells[*at as usize].key();
+                    self::hash(series, window_start)
+                });
+                at
+            }
+        };
+        &mut cells[at as usize]
+    }
+}
+
+impl<C> Deref for Cells<C> {
+    type Target = [C];
+
+    fn deref(&self) -> &[C] {
+        &self.cells
+    }
+}
+
+fn hash(series: u32, window_start: u32) -> u64 {
+    // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
+    let mixed = (u64::from(window_start) << 32 | u64::from(series)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
