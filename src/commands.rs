@@ -6,6 +6,7 @@ use crate::{
     doctor, migrate, prices, profiles, roles, telemetry, up,
 };
 use anyhow::{Context, bail};
+use callmeter_documents::Problem;
 use rand::RngCore;
 use std::process::ExitCode;
 
@@ -75,11 +76,14 @@ fn rules_check(args: &RulesCheckArgs) -> ExitCode {
             println!("{} rules in {} groups, no mistakes", rules.rules(), rules.groups.len());
             ExitCode::SUCCESS
         }
-        Err(problems) => {
-            for problem in problems {
-                println!("{problem}");
-            }
-            ExitCode::FAILURE
-        }
+        Err(problems) => refused(&problems),
     }
+}
+
+/// Prints what is wrong with files; the status of a check that found something.
+pub(crate) fn refused(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        println!("{problem}");
+    }
+    ExitCode::FAILURE
 }

@@ -5,7 +5,7 @@
 pub(crate) mod args;
 mod month;
 
-use crate::config;
+use crate::{commands, config};
 use anyhow::{Context, bail};
 use args::{CallArgs, CheckArgs, ExplainArgs, PricesCommand};
 use callmeter_documents::{Problem, files};
@@ -47,12 +47,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             println!("{lines} lines of {integrations} integrations, no mistakes; book {}", book.id());
             Ok(ExitCode::SUCCESS)
         }
-        Err(problems) => {
-            for problem in problems {
-                println!("{problem}");
-            }
-            Ok(ExitCode::FAILURE)
-        }
+        Err(problems) => Ok(commands::refused(&problems)),
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod args;
 mod explain;
 mod list;
 
-use crate::{cli::ConfigArgs, config};
+use crate::{cli::ConfigArgs, commands, config};
 use anyhow::bail;
 use args::{CheckArgs, ProfilesCommand};
 use callmeter_documents::{Problem, files};
@@ -62,12 +62,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             println!("{profiles} profiles with {fixtures} fixtures, no mistakes");
             ExitCode::SUCCESS
         }
-        Err(problems) => {
-            for problem in problems {
-                println!("{problem}");
-            }
-            ExitCode::FAILURE
-        }
+        Err(problems) => commands::refused(&problems),
     })
 }
 

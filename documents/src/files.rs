@@ -33,12 +33,12 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, String)>, Ve
 /// Reads one file.
 pub fn read(path: &str) -> Result<String, Problem> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| unreadable(path, error.to_string()))?;
+    let file = File::open(path).map_err(|error| Problem::of_file(path, error.to_string()))?;
     let count = file.take(MAX_BYTES + 1).read_to_string(&mut text);
     match count {
-        Err(error) => Err(unreadable(path, error.to_string())),
+        Err(error) => Err(Problem::of_file(path, error.to_string())),
         Ok(count) if count as u64 > MAX_BYTES => {
-            Err(unreadable(path, format!("larger than {MAX_BYTES} bytes")))
+            Err(Problem::of_file(path, format!("larger than {MAX_BYTES} bytes")))
         }
         Ok(_) => Ok(text),
     }
@@ -48,19 +48,19 @@ pub fn read(path: &str) -> Result<String, Problem> {
 fn expand(pattern: &str) -> Result<Vec<String>, Problem> {
     let (folder, name) = pattern.rsplit_once('/').map_or(("", pattern), |(folder, name)| (folder, name));
     if folder.contains('*') {
-        return Err(unreadable(pattern, "`*` may stand in the file name only".to_owned()));
+        return Err(Problem::of_file(pattern, "`*` may stand in the file name only".to_owned()));
     }
     if !name.contains('*') {
         return Ok(vec![pattern.to_owned()]);
     }
     let prefix = &pattern[..pattern.len() - name.len()];
     let shown = if prefix.is_empty() { Path::new(".") } else { Path::new(prefix) };
-    let entries = std::fs::read_dir(shown).map_err(|error| unreadable(pattern, error.to_string()))?;
+    let entries = std::fs::read_dir(shown).map_err(|error| Problem::of_file(pattern, error.to_string()))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut found: Vec<String> =
         names.filter(|file| matches(name, file)).map(|file| format!("{prefix}{file}")).collect();
     found.sort_unstable();
-    if found.is_empty() { Err(unreadable(pattern, "matches no file".to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(Problem::of_file(pattern, "matches no file".to_owned())) } else { Ok(found) }
 }
 
 /// Whether a file name has the form of a pattern; hidden files only when the pattern is hidden too.
@@ -69,10 +69,6 @@ fn matches(pattern: &str, name: &str) -> bool {
         return false;
     }
     Pattern::new(pattern).matches(name)
-}
-
-fn unreadable(path: &str, message: String) -> Problem {
-    Problem { file: path.to_owned(), line: 0, field: String::new(), message, suggestion: None }
 }
 
 #[cfg(test)]

@@ -24,6 +24,13 @@ pub struct Problem {
     pub suggestion: Option<String>,
 }
 
+impl Problem {
+    /// What is wrong with a file as a whole.
+    pub fn of_file(file: &str, message: String) -> Self {
+        Self { file: file.to_owned(), line: 0, field: String::new(), message, suggestion: None }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

@@ -23,9 +23,7 @@ pub fn load(folder: &Path) -> Result<Catalogue, Vec<Problem>> {
 
 /// The files `*.yaml` and `*.yml` of a folder, sorted by name.
 pub fn read(folder: &Path) -> Result<Vec<(String, String)>, Vec<Problem>> {
-    let problem = |file: &str, message: String| {
-        vec![Problem { file: file.to_owned(), line: 0, field: String::new(), message, suggestion: None }]
-    };
+    let problem = |file: &str, message| vec![Problem::of_file(file, message)];
     let shown = folder.display().to_string();
     let names = names(folder).map_err(|error| problem(&shown, error.to_string()))?;
     if names.len() > MOST_FILES {

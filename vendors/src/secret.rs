@@ -16,6 +16,8 @@ pub(crate) const SECRET: &str = "{secret}";
 
 /// No credential is shorter; most segments are.
 const SHORTEST: usize = 16;
+/// Digits of a bot's id, at least.
+const BOT_DIGITS: usize = 5;
 
 /// Beginnings of credentials, and how many further letters, digits, `-` and `_` they have at least.
 const BEGINNINGS: &[(&str, usize)] = &[
@@ -84,15 +86,11 @@ pub(crate) fn is_secret(segment: &str) -> bool {
     let plain = decoded(segment);
     let bytes = plain.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_alphanumeric());
-    starts.into_iter().any(|at| begins_secret(&bytes[at..])) || is_bot_token(bytes)
-}
-
-fn begins_secret(bytes: &[u8]) -> bool {
-    begins_secret_len(bytes).is_some()
+    starts.into_iter().any(|at| begins_secret(&bytes[at..]).is_some()) || bot_token(bytes).is_some()
 }
 
 /// Length of the credential that a text begins with.
-fn begins_secret_len(bytes: &[u8]) -> Option<usize> {
+fn begins_secret(bytes: &[u8]) -> Option<usize> {
     BEGINNINGS.iter().find_map(|(beginning, least)| {
         // The first letter alone rules nearly all of them out, on the path of every event.
         if bytes.first() != beginning.as_bytes().first() {
@@ -103,14 +101,17 @@ fn begins_secret_len(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// A Telegram token, `bot123456:AA…`. Without `bot` before it only a long one: `12345:batchDelete` is a method of Google.
-fn is_bot_token(bytes: &[u8]) -> bool {
-    let (bytes, least) = match bytes.strip_prefix(b"bot") {
-        Some(rest) => (rest, 8),
-        None => (bytes, 25),
-    };
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits >= 5 && bytes.get(digits) == Some(&b':') && run(&bytes[digits + 1..]) >= least
+/// Length of the Telegram token that a text begins with, `bot123456:AA…`. Without `bot` before it only a long one:
+/// `12345:batchDelete` is a method of Google. A percent-encoded colon is decoded before.
+fn bot_token(bytes: &[u8]) -> Option<usize> {
+    let (start, least) = if bytes.starts_with(b"bot") { (3, 8) } else { (0, 25) };
+    let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let colon = start + digits;
+    if digits < BOT_DIGITS || bytes.get(colon) != Some(&b':') {
+        return None;
+    }
+    let length = run(&bytes[colon + 1..]);
+    (length >= least).then_some(colon + 1 + length)
 }
 
 /// How many bytes of a credential there are; the parts of a JWT or of a SendGrid key are joined by dots.

@@ -2,7 +2,7 @@
 //!
 //! Promise: pure; a text without one is not copied, and one walk over it finds that out.
 
-use super::{BEGINNINGS, SECRET, begins_secret_len, decoded, run};
+use super::{BEGINNINGS, SECRET, begins_secret, bot_token, decoded};
 use std::{borrow::Cow, ops::Range};
 
 /// Whether a byte may begin a token: all others are passed over at once.
@@ -26,8 +26,6 @@ const FIRST: [bool; 256] = {
 const BEARER: &[u8] = b"bearer";
 /// Words behind `bearer` that are no token: people write of it.
 const NO_TOKENS: [&[u8]; 4] = [b"token", b"tokens", b"authentication", b"authorization"];
-/// Digits of a bot's id.
-const BOT_DIGITS: usize = 5;
 
 /// A text with `{secret}` where it had a token.
 pub fn without_tokens(text: &str) -> Cow<'_, str> {
@@ -72,7 +70,7 @@ fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
         .filter(|at| FIRST[bytes[*at] as usize] && (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric()))
         .find_map(|at| {
             let rest = &bytes[at..];
-            let whole = begins_secret_len(rest).filter(|length| is_random(&rest[..*length]));
+            let whole = begins_secret(rest).filter(|length| is_random(&rest[..*length]));
             let whole = whole.or_else(|| bot_token(rest));
             whole
                 .map(|length| at..at + length)
@@ -84,18 +82,6 @@ fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
 /// capital.
 fn is_random(token: &[u8]) -> bool {
     token.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-}
-
-/// `123456:AA…` or `bot123456:AA…`; with a colon that is percent-encoded the word is decoded first.
-fn bot_token(rest: &[u8]) -> Option<usize> {
-    let (start, least) = if rest.starts_with(b"bot") { (3, 8) } else { (0, 25) };
-    let digits = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let colon = start + digits;
-    if digits < BOT_DIGITS || rest.get(colon) != Some(&b':') {
-        return None;
-    }
-    let length = run(&rest[colon + 1..]);
-    (length >= least).then_some(colon + 1 + length)
 }
 
 /// The token behind `Bearer`.
