@@ -175,7 +175,7 @@ impl Worker {
             };
             let fetcher = Arc::clone(&lane.fetcher);
             match tokio::task::spawn_blocking(move || fetcher.bounds(part)).await {
-                Ok(Ok((low, high))) => Event::MarkerRead { marker, low, high },
+                Ok(Ok((low, high))) => Event::MarkerRead { marker, low, high, replaced: false },
                 Ok(Err(error)) => {
                     tracing::warn!(partition = part, %error, "bounds of the log not readable");
                     Event::Unreadable

@@ -127,6 +127,7 @@ const PURE: [(&str, &[&str]); 6] = [
             "progress",
             "quotas",
             "recovery",
+            "recovery/reason",
             "rows",
             "schema",
             "waits",
