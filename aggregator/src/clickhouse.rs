@@ -4,6 +4,8 @@
 //! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
 //! insert did not land.
 
+pub(crate) mod standing;
+
 use crate::{
     progress::Progress,
     recovery::Answer,
@@ -16,10 +18,12 @@ use clickhouse::{Client, Row, error::Error};
 use serde::Deserialize;
 use std::time::Duration;
 
+pub use standing::Standing;
+
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
+/// The marker of a source's partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
 const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
     WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
 
@@ -49,12 +53,6 @@ impl Store {
             .with_user(&config.user)
             .with_password(config.password.reveal());
         Self { client, insert_timeout }
-    }
-
-    /// The next offset to count.
-    pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
-        let marker: i64 = self.ask(self.client.query(MARKER), owner).await?;
-        Ok((marker >= 0).then_some(marker))
     }
 
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
@@ -190,16 +188,22 @@ impl Store {
         let rows: Vec<String> = progress
             .iter()
             .map(|row| {
-                let Progress { partition, counted_up_to_ms, lag_records, observed_ms } = row;
+                let Progress { partition, counted_up_to_ms, lag_records, observed_ms, .. } = row;
                 format!(
                     "({{source:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
-                     fromUnixTimestamp64Milli({observed_ms}))"
+                     fromUnixTimestamp64Milli({observed_ms}), {{stopped_{partition}:String}})"
                 )
             })
             .collect();
-        let sql =
-            format!("INSERT INTO partition_progress SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
+        let sql = format!(
+            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at, stopped) \
+             SETTINGS async_insert = 0 VALUES {}",
+            rows.join(", ")
+        );
         let query = self.client.query(&sql).param("source", source);
+        let query = progress
+            .iter()
+            .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
 }

@@ -39,7 +39,9 @@ mod general;
 pub mod group;
 mod identity;
 mod lane;
+mod look;
 mod progress;
+mod publish;
 mod reader;
 mod worker;
 
