@@ -4,7 +4,8 @@
 //! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
 //! insert did not land.
 
-pub(crate) mod standing;
+mod decided;
+mod standing;
 
 use crate::{
     progress::Progress,
@@ -26,6 +27,15 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The marker of a source's partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
 const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
     WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+
+/// Columns that an insert fills, and their types as sent.
+#[derive(Clone, Copy)]
+struct Target {
+    columns: &'static str,
+    structure: &'static str,
+}
+
+const DELTAS: Target = Target { columns: COLUMNS, structure: STRUCTURE };
 
 /// A line that was published, by what its past was told in.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
@@ -63,8 +73,7 @@ impl Store {
     /// Inserts the block of a batch that begins at `first`.
     #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
     pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
-        let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
-        self.guarded(owner, &check, block).await
+        self.guarded(owner, DELTAS, &at_marker(first), block).await
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
@@ -72,12 +81,13 @@ impl Store {
     pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
         let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
             AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
-        self.guarded(owner, check, block).await
+        self.guarded(owner, DELTAS, check, block).await
     }
 
-    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Bytes) -> Answer {
+    async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {
+        let Target { columns, structure } = target;
         let sql = format!(
-            "INSERT INTO deltas ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native"
+            "INSERT INTO deltas ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native"
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
         let settings = [
@@ -206,6 +216,11 @@ impl Store {
             .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
+}
+
+/// The condition under which an insert lands: the marker stands where it begins.
+fn at_marker(first: i64) -> String {
+    format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0")
 }
 
 /// One row of `price_lines`.
