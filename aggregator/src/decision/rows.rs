@@ -6,13 +6,13 @@ use super::{Decision, Gap};
 use crate::native::Block;
 
 /// Columns, for the insert.
-pub const COLUMNS: &str = "kind, src, part, batch_first, next_offset, commits, lost, note";
+pub const COLUMNS: &str = "kind, src, part, batch_first, next_offset, lost, note";
 
 /// Structure of the block, for `input('…')`.
 pub const STRUCTURE: &str = "kind Int8, src String, part Int32, batch_first Int64, next_offset Int64, \
-    commits UInt64, lost UInt64, note String";
+    lost UInt64, note String";
 
-const COLUMN_COUNT: usize = 8;
+const COLUMN_COUNT: usize = 7;
 
 /// What a row is; the numbers are those of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,6 @@ pub(super) struct Row {
     pub(super) partition: i32,
     pub(super) first_offset: i64,
     pub(super) next_offset: i64,
-    pub(super) commits: u64,
     pub(super) lost: u64,
     pub(super) note: String,
 }
@@ -44,7 +43,6 @@ impl Decision {
         block.i32("part", rows.iter().map(|row| row.partition));
         block.i64("batch_first", rows.iter().map(|row| row.first_offset));
         block.i64("next_offset", rows.iter().map(|row| row.next_offset));
-        block.u64("commits", rows.iter().map(|row| row.commits));
         block.u64("lost", rows.iter().map(|row| row.lost));
         block.texts("note", rows.iter().map(|row| row.note.as_bytes()));
         block.finish()
@@ -65,7 +63,6 @@ impl Gap {
             partition: self.partition,
             first_offset: 0,
             next_offset: self.next_offset,
-            commits: 0,
             lost: 0,
             note: String::new(),
         }
@@ -76,7 +73,6 @@ impl Gap {
         Row {
             kind: Kind::Gap,
             first_offset: self.first_offset,
-            commits: 1,
             lost: self.lost,
             note: self.note.clone(),
             ..self.mark()

@@ -66,7 +66,7 @@ fn records_that_retention_deleted_become_a_gap_up_to_the_first_that_is_left() {
     insta::assert_snapshot!(rows(vec![seen(Some(12))], wish(None)), @r#"
     Marker { source: "log", partition: 3, marker: 12 }
     kind=2 src=log part=3 next_offset=20
-    kind=6 src=log part=3 batch_first=12 next_offset=20 commits=1 lost=8 note=disk full (records 12..20 were deleted by retention before they were counted)
+    kind=6 src=log part=3 batch_first=12 next_offset=20 lost=8 note=disk full (records 12..20 were deleted by retention before they were counted)
     "#);
     // Further on, but not where nothing is.
     assert_eq!(decide(&log(vec![seen(Some(12))]), wish(Some(30))).expect("later")[0].gaps[0].lost, 18);
@@ -83,9 +83,9 @@ fn a_truncated_log_goes_on_at_its_end_as_another_source_and_the_one_before_is_fe
     Marker { source: "log", partition: 3, marker: 1200 }
     kind=1 src=log#2 part=3 batch_first=1000 next_offset=1000
     kind=2 src=log#2 part=3 next_offset=1000
-    kind=6 src=log#2 part=3 batch_first=1000 next_offset=1000 commits=1 note=disk full (the log ends at 1000, before the marker 1200: it was truncated)
+    kind=6 src=log#2 part=3 batch_first=1000 next_offset=1000 note=disk full (the log ends at 1000, before the marker 1200: it was truncated)
     kind=2 src=log part=3 next_offset=1201
-    kind=6 src=log part=3 batch_first=1200 next_offset=1201 commits=1 note=disk full (the log ends at 1000, before the marker 1200: it was truncated); goes on as log#2 at 1000
+    kind=6 src=log part=3 batch_first=1200 next_offset=1201 note=disk full (the log ends at 1000, before the marker 1200: it was truncated); goes on as log#2 at 1000
     "#);
     let again = Seen { source: "log#9".into(), ..seen(Some(1200)) };
     assert_eq!(decide(&log(vec![again]), wish(None)).expect("again")[0].gaps[0].source, "log#10");
@@ -106,10 +106,10 @@ fn a_log_that_replaces_another_is_accepted_as_a_whole_at_its_first_records() {
     Nothing { source: "log" }
     kind=1 src=log batch_first=20 next_offset=20
     kind=2 src=log next_offset=20
-    kind=6 src=log batch_first=20 next_offset=20 commits=1 note=disk full (took the place of old)
+    kind=6 src=log batch_first=20 next_offset=20 note=disk full (took the place of old)
     kind=1 src=log part=1 batch_first=20 next_offset=20
     kind=2 src=log part=1 next_offset=20
-    kind=6 src=log part=1 batch_first=20 next_offset=20 commits=1 note=disk full (took the place of old)
+    kind=6 src=log part=1 batch_first=20 next_offset=20 note=disk full (took the place of old)
     "#);
     let why = StopReason::LogReplaced;
     let wanted = format!("partition 3: {why}; that is decided for the whole log: use --all");
@@ -122,7 +122,7 @@ fn what_only_the_aggregator_knows_needs_a_place_to_go_on() {
     insta::assert_snapshot!(rows(flooded(), wish(Some(150))), @r#"
     Marker { source: "log", partition: 3, marker: 100 }
     kind=2 src=log part=3 next_offset=150
-    kind=6 src=log part=3 batch_first=100 next_offset=150 commits=1 lost=50 note=disk full (every record is poison)
+    kind=6 src=log part=3 batch_first=100 next_offset=150 lost=50 note=disk full (every record is poison)
     "#);
     let wanted =
         ["partition 3: every record is poison; say with --partition 3 --to OFFSET where counting goes on"];
