@@ -114,6 +114,8 @@ const PURE: [(&str, &[&str]); 6] = [
         &[
             "call_rows",
             "cells",
+            "decision",
+            "decision/rows",
             "dedup",
             "facts",
             "fold",
@@ -127,6 +129,7 @@ const PURE: [(&str, &[&str]); 6] = [
             "progress",
             "quotas",
             "recovery",
+            "recovery/reason",
             "rows",
             "schema",
             "waits",
