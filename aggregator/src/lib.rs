@@ -45,6 +45,7 @@ pub mod operators;
 mod progress;
 mod publish;
 mod reader;
+mod seeded;
 mod worker;
 
 #[cfg(test)]

@@ -5,9 +5,12 @@
 //! exit status that is not zero when anything was violated or could not be checked.
 
 mod args;
+mod controls;
 mod disk;
 mod fault;
 mod faults;
+mod overload;
+mod recovery;
 mod round;
 mod site;
 mod tally;
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
     for part in parts {
         clean &= match part {
             Part::Faults(options) => RUNTIME.block_on(faults::run(options)),
+            Part::Overload { seconds } => RUNTIME.block_on(overload::run(seconds)),
+            Part::Recovery { kills } => RUNTIME.block_on(recovery::run(kills)),
+            Part::Controls { seed, rounds, only } => RUNTIME.block_on(controls::run(seed, rounds, &only)),
         };
     }
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
