@@ -23,7 +23,7 @@ use world::World;
 
 /// What protects the rows. A simulation without one of them must find a violation, or it proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
+pub(crate) enum Guard {
     /// The comparison of the marker inside the insert.
     Compare,
     /// One running insert per source.
@@ -42,11 +42,13 @@ pub enum Guard {
     Identity,
     /// A batch sealed for a source is not settled by the marker of its successor.
     Successor,
+    /// A source that has a successor takes no more batches.
+    Close,
 }
 
 impl Guard {
     /// All of them, by the names that the command takes.
-    pub const ALL: [(&str, Self); 9] = [
+    pub(crate) const ALL: [(&str, Self); 10] = [
         ("compare", Self::Compare),
         ("mutex", Self::Mutex),
         ("marker", Self::Marker),
@@ -56,46 +58,47 @@ impl Guard {
         ("doubt", Self::Doubt),
         ("identity", Self::Identity),
         ("successor", Self::Successor),
+        ("close", Self::Close),
     ];
 }
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Seed of the first history; each next one has the next number.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// How many histories.
-    pub histories: u64,
+    pub(crate) histories: u64,
     /// How many threads.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// The guard that is taken away.
-    pub without: Option<Guard>,
+    pub(crate) without: Option<Guard>,
 }
 
 /// A history that broke a promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What [`replay`] needs.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// The promise.
-    pub what: String,
+    pub(crate) what: String,
     /// Every step.
-    pub history: String,
+    pub(crate) history: String,
 }
 
 /// What came of a simulation.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// Histories that were lived to their end.
-    pub histories: u64,
+    pub(crate) histories: u64,
     /// Steps of all of them.
-    pub steps: u64,
+    pub(crate) steps: u64,
     /// How often everything happened, as text.
-    pub coverage: String,
+    pub(crate) coverage: String,
     /// What should have happened and did not.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Of the histories that failed, the one with the lowest seed.
-    pub failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
 }
 
 /// Histories that a thread takes at once.
@@ -109,7 +112,7 @@ struct Total {
 }
 
 /// Lives histories until all are done or one failed. `progress` hears how many are done.
-pub fn run(options: &Options, progress: impl Fn(u64) + Sync) -> Report {
+pub(crate) fn run(options: &Options, progress: impl Fn(u64) + Sync) -> Report {
     let total = Mutex::new(Total { histories: 0, steps: 0, coverage: Coverage::new(), failed: None });
     let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let work = || {
@@ -174,7 +177,7 @@ fn recorded(seed: u64, without: Option<Guard>) -> (String, Option<String>) {
 }
 
 /// One history as text.
-pub fn replay(seed: u64, without: Option<Guard>) -> String {
+pub(crate) fn replay(seed: u64, without: Option<Guard>) -> String {
     let (history, broken) = recorded(seed, without);
     match broken {
         Some(what) => format!("{history}\nfailed: {what}\n"),

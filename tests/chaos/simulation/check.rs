@@ -3,12 +3,16 @@
 //! Everything is recomputed from the log's own definition, never from what an owner remembered.
 
 use super::{
+    Guard,
     clickhouse::{Block, Request, Rows, Source, Span},
     coverage::Fact,
     owner::Pending,
     world::World,
 };
 use callmeter_aggregator::recovery::{Range, StopReason};
+
+/// The marker of a source that has a successor.
+const CLOSED: i64 = i64::MAX;
 
 impl World {
     /// Makes rows visible, all at once.
@@ -115,6 +119,10 @@ impl World {
         if at > self.logs[version].cut {
             self.saw(Fact::WrittenBetween);
         }
+        // The same block closes the source before: whoever still counts under it is fenced.
+        if self.keeps(Guard::Close) {
+            self.clickhouse.sources[source].marker = Some(CLOSED);
+        }
         let mut next = Source::new(before.log, before.number + 1);
         (next.genesis, next.marker, next.version) = (Some(at), Some(at), version);
         self.clickhouse.sources.push(next);
@@ -139,9 +147,11 @@ impl World {
 
     /// A partition may stop only for what really happened.
     pub(super) fn check_stop(&mut self, who: usize, reason: StopReason) {
-        let log = self.logs.last().expect("a log is always there");
+        let identity = self.owners[who].log;
+        let found = self.logs.iter().rfind(|log| log.identity == identity);
+        let log = found.expect("an owner's log was there once");
         let low = log.low;
-        let marker = self.clickhouse.sources[self.clickhouse.effective(self.owners[who].log)].marker;
+        let marker = self.clickhouse.sources[self.clickhouse.effective(identity)].marker;
         match reason {
             StopReason::MarkerBelowLog { marker: seen, low: told } => {
                 self.saw(Fact::StopBelow);
@@ -153,18 +163,22 @@ impl World {
             }
             StopReason::MarkerAboveLog { .. } => {
                 self.saw(Fact::StopAbove);
-                if !self.was_truncated(self.owners[who].log) {
+                if !self.was_truncated(identity) {
                     self.violate(|| format!("owner {who} stopped, and nothing was truncated: {reason:?}"));
                 }
             }
             StopReason::LogReplaced => {
                 self.saw(Fact::StopReplaced);
-                if self.owners[who].log == 0 {
+                if identity == 0 {
                     self.violate(|| format!("owner {who} stopped, and nothing was replaced"));
                 }
             }
             StopReason::PoisonFlood { from } => {
-                let stands = from < low || log.end_of_poison(from) > from;
+                // As the owner could know it: when it read the records, or when it looked last.
+                let stands = [self.owners[who].version, self.owners[who].told].into_iter().any(|version| {
+                    let log = &self.logs[version];
+                    from < log.low || log.end_of_poison(from) > from
+                });
                 self.saw(Fact::StopFlood);
                 if !stands {
                     self.violate(|| format!("owner {who} stopped at {from}, where no poison stands"));

@@ -116,6 +116,7 @@ named!(
         Genesis: "genesis rows landed",
         Successor: "successor sources landed",
         ReplacedResumed: "replaced logs resumed",
+        IdleBehind: "idle owners that did not see that a truncated log went on elsewhere",
         WrittenBetween: "records between truncation and resume, not counted",
     }
 );

@@ -39,10 +39,11 @@ pub(super) struct Owner {
     /// The log that it was given, and the source that counts it.
     pub(super) log: u8,
     pub(super) source: usize,
-    /// First offset of the log when the marker was read.
+    /// First offset and version of the log when the marker was read.
     low: i64,
+    pub(super) told: usize,
     reading: bool,
-    position: i64,
+    pub(super) position: i64,
     pub(super) version: usize,
     floor: i64,
     /// Latest offset by id; -1: not seen.
@@ -66,6 +67,7 @@ impl Owner {
             log: 0,
             source: 0,
             low: 0,
+            told: 0,
             reading: false,
             position: 0,
             version: 0,
@@ -182,6 +184,7 @@ impl World {
             return self.event(who, Event::Unreadable);
         }
         let event = Event::MarkerRead { marker, low: log.low, high: log.high(), replaced };
+        self.owners[who].told = self.logs.len() - 1;
         self.owners[who].pending = Pending::Told { source, event };
     }
 
@@ -247,11 +250,11 @@ impl World {
     /// Whether the log still is the one that was read, and holds the next offset or ends there.
     fn is_readable(&mut self, who: usize) -> bool {
         let now = self.logs.len() - 1;
-        let Owner { version, position, log, .. } = self.owners[who];
+        let Owner { version, position, log, fill, .. } = self.owners[who];
         let mut same = true;
         if version != now {
             let wrong_log = self.logs[now].identity != log;
-            same = !wrong_log && position <= self.cut_since(version);
+            same = !wrong_log && position.max(fill.range.first) <= self.cut_since(version);
             if wrong_log {
                 self.saw(Fact::WrongLog);
             }
@@ -323,8 +326,7 @@ impl World {
     fn consume(&mut self, who: usize, remember_from: i64, count_from: i64) {
         let wanted = count_from - self.horizon();
         let rebuilds = self.keeps(Guard::Memory);
-        let version = self.logs.len() - 1;
-        let low = self.owners[who].low;
+        let Owner { told: version, low, .. } = self.owners[who];
         if remember_from != low.max(wanted) {
             self.violate(|| format!("owner {who} remembers from {remember_from}, the log begins at {low}"));
         }

@@ -63,6 +63,16 @@ const FAULTS: [(Move, usize, u64); 18] = [
     (Move::Operate, 12, 224),
 ];
 
+/// The same for histories about truncation: what follows one takes many steps that nothing may disturb.
+const TRUNCATION: [(Move, usize, u64); 6] = [
+    (Move::TimeOut, 12, 256),
+    (Move::Lose, 4, 128),
+    (Move::Truncate, 4, 256),
+    (Move::Assign, 3, 256),
+    (Move::Pause, 6, 256),
+    (Move::Operate, 40, 256),
+];
+
 /// The make of one history.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -88,7 +98,7 @@ impl Plan {
         let owners = 2 + dice.below(OWNERS - 1);
         Self {
             owners,
-            moves: 100 + dice.below(250),
+            moves: 150 + dice.below(450),
             policy,
             unreadable: [0, 0, 16, 64][dice.below(4)],
             pause: [8, 30, 80][dice.below(3)],
@@ -112,7 +122,8 @@ fn table(dice: &mut Dice, owners: usize) -> [Move; TABLE] {
         }
         at += weight;
     };
-    for (fault, weight, of_256) in FAULTS {
+    let faults: &[_] = if dice.chance(40) { &TRUNCATION } else { &FAULTS };
+    for &(fault, weight, of_256) in faults {
         if dice.chance(of_256) {
             put(fault, 1 + dice.below(weight));
         }
