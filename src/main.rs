@@ -9,9 +9,11 @@ mod commands;
 mod config;
 mod doctor;
 mod migrate;
+mod partitions;
 mod prices;
 mod profiles;
 mod roles;
+mod table;
 mod telemetry;
 mod up;
 

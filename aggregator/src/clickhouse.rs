@@ -4,6 +4,9 @@
 //! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
 //! insert did not land.
 
+mod decided;
+mod standing;
+
 use crate::{
     progress::Progress,
     recovery::Answer,
@@ -16,12 +19,23 @@ use clickhouse::{Client, Row, error::Error};
 use serde::Deserialize;
 use std::time::Duration;
 
+pub use standing::Standing;
+
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
+/// The marker of a source's partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
 const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
     WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+
+/// Columns that an insert fills, and their types as sent.
+#[derive(Clone, Copy)]
+struct Target {
+    columns: &'static str,
+    structure: &'static str,
+}
+
+const DELTAS: Target = Target { columns: COLUMNS, structure: STRUCTURE };
 
 /// A line that was published, by what its past was told in.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
@@ -51,12 +65,6 @@ impl Store {
         Self { client, insert_timeout }
     }
 
-    /// The next offset to count.
-    pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
-        let marker: i64 = self.ask(self.client.query(MARKER), owner).await?;
-        Ok((marker >= 0).then_some(marker))
-    }
-
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
         let query = query.param("src", owner.src).param("part", owner.part);
         tokio::time::timeout(QUESTION_TIMEOUT, query.fetch_one()).await.unwrap_or(Err(Error::TimedOut))
@@ -65,8 +73,7 @@ impl Store {
     /// Inserts the block of a batch that begins at `first`.
     #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
     pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
-        let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
-        self.guarded(owner, &check, block).await
+        self.guarded(owner, DELTAS, &at_marker(first), block).await
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
@@ -74,12 +81,13 @@ impl Store {
     pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
         let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
             AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
-        self.guarded(owner, check, block).await
+        self.guarded(owner, DELTAS, check, block).await
     }
 
-    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Bytes) -> Answer {
+    async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {
+        let Target { columns, structure } = target;
         let sql = format!(
-            "INSERT INTO deltas ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native"
+            "INSERT INTO deltas ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native"
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
         let settings = [
@@ -190,18 +198,29 @@ impl Store {
         let rows: Vec<String> = progress
             .iter()
             .map(|row| {
-                let Progress { partition, counted_up_to_ms, lag_records, observed_ms } = row;
+                let Progress { partition, counted_up_to_ms, lag_records, observed_ms, .. } = row;
                 format!(
                     "({{source:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
-                     fromUnixTimestamp64Milli({observed_ms}))"
+                     fromUnixTimestamp64Milli({observed_ms}), {{stopped_{partition}:String}})"
                 )
             })
             .collect();
-        let sql =
-            format!("INSERT INTO partition_progress SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
+        let sql = format!(
+            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at, stopped) \
+             SETTINGS async_insert = 0 VALUES {}",
+            rows.join(", ")
+        );
         let query = self.client.query(&sql).param("source", source);
+        let query = progress
+            .iter()
+            .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
+}
+
+/// The condition under which an insert lands: the marker stands where it begins.
+fn at_marker(first: i64) -> String {
+    format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0")
 }
 
 /// One row of `price_lines`.

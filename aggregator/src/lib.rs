@@ -33,13 +33,17 @@ mod call_rows;
 mod calls;
 pub mod clickhouse;
 mod dead_letters;
+pub mod decision;
 pub mod fetch;
 mod filling;
 mod general;
 pub mod group;
 mod identity;
 mod lane;
+mod look;
+pub mod operators;
 mod progress;
+mod publish;
 mod reader;
 mod worker;
 

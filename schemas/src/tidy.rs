@@ -114,6 +114,8 @@ const PURE: [(&str, &[&str]); 6] = [
         &[
             "call_rows",
             "cells",
+            "decision",
+            "decision/rows",
             "dedup",
             "facts",
             "fold",

@@ -26,6 +26,16 @@ pub enum StopReason {
     LogReplaced,
 }
 
+impl StopReason {
+    /// Where the marker stands, when that is known.
+    pub fn marker(&self) -> Option<i64> {
+        match self {
+            Self::MarkerBelowLog { marker, .. } | Self::MarkerAboveLog { marker, .. } => Some(*marker),
+            Self::PoisonFlood { .. } | Self::LogReplaced => None,
+        }
+    }
+}
+
 impl std::fmt::Display for StopReason {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
