@@ -44,11 +44,13 @@ pub(crate) enum Guard {
     Successor,
     /// A source that has a successor takes no more batches.
     Close,
+    /// Operators read the marker before the log's bounds: without it, a log that grew looks truncated.
+    Order,
 }
 
 impl Guard {
     /// All of them, by the names that the command takes.
-    pub(crate) const ALL: [(&str, Self); 10] = [
+    pub(crate) const ALL: [(&str, Self); 11] = [
         ("compare", Self::Compare),
         ("mutex", Self::Mutex),
         ("marker", Self::Marker),
@@ -59,6 +61,7 @@ impl Guard {
         ("identity", Self::Identity),
         ("successor", Self::Successor),
         ("close", Self::Close),
+        ("order", Self::Order),
     ];
 }
 

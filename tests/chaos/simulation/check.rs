@@ -11,15 +11,12 @@ use super::{
 };
 use callmeter_aggregator::recovery::{Range, StopReason};
 
-/// The marker of a source that has a successor.
-const CLOSED: i64 = i64::MAX;
-
 impl World {
     /// Makes rows visible, all at once.
     pub(super) fn land(&mut self, request: Request) {
         self.tell(|| format!("request {} lands", request.id));
         match request.rows {
-            Rows::Genesis(at) => self.land_genesis(request.source, at),
+            Rows::Genesis { at, .. } => self.land_genesis(request.source, at),
             Rows::Batch(block) => self.land_batch(request, block),
             Rows::Gap { range, chosen, version } => self.land_gap(request.source, range, chosen, version),
             Rows::Successor { at, marker, version } => self.land_successor(request.source, at, marker, version),
@@ -119,9 +116,17 @@ impl World {
         if at > self.logs[version].cut {
             self.saw(Fact::WrittenBetween);
         }
-        // The same block closes the source before: whoever still counts under it is fenced.
+        let recounts = |span: &Span| {
+            let later = span.block.is_some_and(|block| block.version >= version);
+            span.source == source && later && span.range.next > at
+        };
+        if self.clickhouse.ledger.iter().any(recounts) {
+            self.violate(|| format!("a successor of source {source} begins at {at}, below what was counted of this log"));
+        }
+        // The same block moves the marker of the source before: whoever still counts under it is fenced.
         if self.keeps(Guard::Close) {
-            self.clickhouse.sources[source].marker = Some(CLOSED);
+            let before = self.clickhouse.sources[source].version;
+            self.extend(source, Range { first: marker, next: marker + 1 }, None, before);
         }
         let mut next = Source::new(before.log, before.number + 1);
         (next.genesis, next.marker, next.version) = (Some(at), Some(at), version);

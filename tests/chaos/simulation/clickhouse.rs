@@ -21,12 +21,20 @@ pub(super) struct Block {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rows {
-    Genesis(i64),
+    /// The first marker; `operator`: of a log that takes another's place.
+    Genesis { at: i64, operator: bool },
     Batch(Block),
     /// An operator's gap; `chosen` when the log still holds its records.
     Gap { range: Range, chosen: bool, version: usize },
     /// An operator's new source of a truncated log; `marker` is that of the source before.
     Successor { at: i64, marker: i64, version: usize },
+}
+
+impl Rows {
+    /// What its query id says beside the source: a decision about a whole log has an id of its own.
+    fn is_of_whole_log(&self) -> bool {
+        matches!(self, Self::Genesis { operator: true, .. })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +130,9 @@ impl World {
         let at = self.dice.below(self.clickhouse.wire.len());
         let request = self.clickhouse.wire.swap_remove(at);
         self.saw(Fact::Arrived);
-        if self.keeps(Guard::Mutex) && self.clickhouse.running.iter().any(|one| one.source == request.source) {
+        let mutex = (request.source, request.rows.is_of_whole_log());
+        let mut running = self.clickhouse.running.iter();
+        if self.keeps(Guard::Mutex) && running.any(|one| (one.source, one.rows.is_of_whole_log()) == mutex) {
             self.tell(|| format!("request {} is shut out: another one runs", request.id));
             return self.answer(request.id, Answer::AlreadyRunning);
         }
@@ -142,7 +152,7 @@ impl World {
     fn is_expected(&self, request: &Request) -> bool {
         let source = &self.clickhouse.sources[request.source];
         match request.rows {
-            Rows::Genesis(_) => source.marker.is_none(),
+            Rows::Genesis { .. } => source.marker.is_none(),
             Rows::Batch(block) => source.marker == Some(block.range.first),
             Rows::Gap { range, .. } => source.marker == Some(range.first),
             Rows::Successor { marker, .. } => {
@@ -195,7 +205,7 @@ impl World {
 
     /// Kills what runs for a source; it may land just before.
     pub(super) fn kill_query(&mut self, source: usize) {
-        while let Some(at) = self.clickhouse.running.iter().position(|one| one.source == source) {
+        while let Some(at) = self.clickhouse.running.iter().position(|one| one.source == source && !one.rows.is_of_whole_log()) {
             let request = self.clickhouse.running.swap_remove(at);
             let landed = self.dice.chance(128);
             self.saw(if landed { Fact::KilledLanded } else { Fact::QueryKilled });
@@ -226,6 +236,10 @@ impl World {
         {
             let id = *id;
             *arrived = Some(Answer::Unknown);
+            // What breaks connections often holds up the process as well.
+            if self.dice.chance(64) {
+                self.owners[who].paused = self.dice.below(self.plan.pause);
+            }
             self.saw(Fact::TimedOut);
             self.tell(|| format!("owner {who} hears nothing of request {id}"));
         }

@@ -299,7 +299,7 @@ impl World {
         let pending = match action {
             Action::ReadMarker => Pending::Marker,
             Action::WriteGenesis(at) => {
-                let id = self.send(self.owners[who].source, Rows::Genesis(at));
+                let id = self.send(self.owners[who].source, Rows::Genesis { at, operator: false });
                 Pending::Answer { id, arrived: None }
             }
             Action::Consume { remember_from, count_from } => return self.consume(who, remember_from, count_from),

@@ -4,7 +4,7 @@
 
 use super::{
     Guard,
-    clickhouse::{ClickHouse, Source},
+    clickhouse::{ClickHouse, Rows, Source},
     coverage::{Coverage, Fact, State},
     dice::Dice,
     log::Log,
@@ -270,7 +270,7 @@ impl World {
         };
         of(source.version, source.marker.unwrap_or(0));
         for request in self.clickhouse.wire.iter().chain(&self.clickhouse.running) {
-            if let super::clickhouse::Rows::Batch(block) = request.rows {
+            if let Rows::Batch(block) = request.rows {
                 of(block.version, block.range.next);
             }
         }
