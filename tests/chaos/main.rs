@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Histories of a run without arguments.
 const HISTORIES: u64 = 5_000;
 /// Within so many histories each missing guard must be noticed.
-const CONTROLS: u64 = 5_000;
+const CONTROLS: u64 = 100_000;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,7 +46,10 @@ fn is_needed(name: &str, guard: Guard) -> bool {
     match report.failure {
         Some(failure) => println!("without {name}: found in history {}: {}", failure.seed, failure.what),
         None => {
-            println!("without {name}: NOT NOTICED in {} histories: the simulation proves nothing", report.histories);
+            println!(
+                "without {name}: NOT NOTICED in {} histories: the simulation proves nothing",
+                report.histories
+            );
             return false;
         }
     }
@@ -76,8 +79,11 @@ fn simulate(args: &[String]) -> Result<bool, String> {
         print!("{}", simulation::replay(seed, options.without));
         return Ok(true);
     }
-    let Report { histories, steps, coverage, missing, failure } =
-        simulation::run(&options, |done| if done % 8192 == 0 { println!("{done} histories") });
+    let Report { histories, steps, coverage, missing, failure } = simulation::run(&options, |done| {
+        if done % 8192 == 0 {
+            println!("{done} histories")
+        }
+    });
     println!("{coverage}\n{histories} histories, {steps} steps");
     if !missing.is_empty() {
         println!("never happened: {}", missing.join("; "));

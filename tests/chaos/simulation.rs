@@ -4,14 +4,18 @@
 //! [`callmeter_aggregator::recovery`], a ClickHouse that delays, loses, refuses and restarts, logs that lose records, and
 //! operators. Every history follows from one number. Promise: pure but for its threads; no clock, no file.
 
+mod broker;
+mod calm;
 mod check;
 mod clickhouse;
 mod coverage;
 mod dice;
+mod group;
 mod log;
 mod operator;
 mod owner;
 mod plan;
+mod reading;
 mod world;
 
 use coverage::Coverage;

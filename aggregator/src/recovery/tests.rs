@@ -1,9 +1,7 @@
 //! The answers of exactly-once as sentences: events enter a fresh partition, its last action is compared.
-//! Whole histories of two owners are in [`model`].
+//! Whole histories of several owners are lived by `tests/chaos/simulation.rs`.
 
 use super::*;
-
-mod model;
 
 const RANGE: Range = Range { first: 100, next: 150 };
 const ASSIGNED: &[Event] = &[Event::Assigned];

@@ -19,7 +19,9 @@ impl World {
             Rows::Genesis { at, .. } => self.land_genesis(request.source, at),
             Rows::Batch(block) => self.land_batch(request, block),
             Rows::Gap { range, chosen, version } => self.land_gap(request.source, range, chosen, version),
-            Rows::Successor { at, marker, version } => self.land_successor(request.source, at, marker, version),
+            Rows::Successor { at, marker, version } => {
+                self.land_successor(request.source, at, marker, version)
+            }
         }
     }
 
@@ -65,7 +67,9 @@ impl World {
                 good += 1;
             }
         }
-        if (good, twice, bad) != (counted, duplicates, poison) || good + twice + bad != range.next - range.first {
+        if (good, twice, bad) != (counted, duplicates, poison)
+            || good + twice + bad != range.next - range.first
+        {
             self.violate(|| {
                 format!(
                     "the batch {range:?} says counted {counted}, duplicates {duplicates}, poison {poison}; \
@@ -80,8 +84,13 @@ impl World {
         if self.logs[block.version].identity != source.log {
             self.violate(|| format!("records of another log are counted under source {at}: {block:?}"));
         }
-        if block.version < source.version && block.range.next > self.cut_since(block.version) && source.number > 0 {
-            self.violate(|| format!("records that were truncated before source {at} began are counted in it: {block:?}"));
+        if block.version < source.version
+            && block.range.next > self.cut_since(block.version)
+            && source.number > 0
+        {
+            self.violate(|| {
+                format!("records that were truncated before source {at} began are counted in it: {block:?}")
+            });
         }
         let later = |other: &Source| {
             other.log == source.log
@@ -110,7 +119,9 @@ impl World {
             self.violate(|| format!("two operators began a successor of source {source}"));
         }
         if marker <= at {
-            self.violate(|| format!("a successor begins at {at}, although the marker {marker} lies within the log"));
+            self.violate(|| {
+                format!("a successor begins at {at}, although the marker {marker} lies within the log")
+            });
         }
         self.saw(Fact::Successor);
         if at > self.logs[version].cut {
@@ -121,7 +132,9 @@ impl World {
             span.source == source && later && span.range.next > at
         };
         if self.clickhouse.ledger.iter().any(recounts) {
-            self.violate(|| format!("a successor of source {source} begins at {at}, below what was counted of this log"));
+            self.violate(|| {
+                format!("a successor of source {source} begins at {at}, below what was counted of this log")
+            });
         }
         // The same block moves the marker of the source before: whoever still counts under it is fenced.
         if self.keeps(Guard::Close) {
@@ -209,7 +222,9 @@ impl World {
                 }
             }
             if counted != wanted {
-                self.violate(|| format!("source {at} counts {counted} events; the log holds {wanted} different ones"));
+                self.violate(|| {
+                    format!("source {at} counts {counted} events; the log holds {wanted} different ones")
+                });
             }
         }
     }

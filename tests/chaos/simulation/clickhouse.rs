@@ -22,12 +22,23 @@ pub(super) struct Block {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rows {
     /// The first marker; `operator`: of a log that takes another's place.
-    Genesis { at: i64, operator: bool },
+    Genesis {
+        at: i64,
+        operator: bool,
+    },
     Batch(Block),
     /// An operator's gap; `chosen` when the log still holds its records.
-    Gap { range: Range, chosen: bool, version: usize },
+    Gap {
+        range: Range,
+        chosen: bool,
+        version: usize,
+    },
     /// An operator's new source of a truncated log; `marker` is that of the source before.
-    Successor { at: i64, marker: i64, version: usize },
+    Successor {
+        at: i64,
+        marker: i64,
+        version: usize,
+    },
 }
 
 impl Rows {
@@ -205,7 +216,9 @@ impl World {
 
     /// Kills what runs for a source; it may land just before.
     pub(super) fn kill_query(&mut self, source: usize) {
-        while let Some(at) = self.clickhouse.running.iter().position(|one| one.source == source && !one.rows.is_of_whole_log()) {
+        while let Some(at) =
+            self.clickhouse.running.iter().position(|one| one.source == source && !one.rows.is_of_whole_log())
+        {
             let request = self.clickhouse.running.swap_remove(at);
             let landed = self.dice.chance(128);
             self.saw(if landed { Fact::KilledLanded } else { Fact::QueryKilled });

@@ -198,7 +198,14 @@ fn can_meet(state: State, kind: Kind) -> bool {
         State::Unassigned => kind == K::Assigned,
         State::Attaching => matches!(
             kind,
-            K::Marker | K::NoMarker | K::Replaced | K::Unreadable | K::Waited | K::LogLost | K::Flood | K::Revoked
+            K::Marker
+                | K::NoMarker
+                | K::Replaced
+                | K::Unreadable
+                | K::Waited
+                | K::LogLost
+                | K::Flood
+                | K::Revoked
         ),
         State::WritingGenesis => {
             matches!(kind, K::Inserted | K::Fenced | K::Running | K::Unknown | K::Revoked)
@@ -213,7 +220,14 @@ fn can_meet(state: State, kind: Kind) -> bool {
         }
         State::Yielding => matches!(
             kind,
-            K::Inserted | K::Fenced | K::Running | K::Unknown | K::Waited | K::LogLost | K::Flood | K::Revoked
+            K::Inserted
+                | K::Fenced
+                | K::Running
+                | K::Unknown
+                | K::Waited
+                | K::LogLost
+                | K::Flood
+                | K::Revoked
         ),
         State::Killing => matches!(kind, K::Killed | K::LogLost | K::Flood | K::Revoked),
         State::Stopped => matches!(kind, K::Waited | K::Revoked),

@@ -36,7 +36,8 @@ impl Log {
     }
 
     pub(super) fn append(&mut self, id: u16, poison: bool) {
-        let earlier = if poison { None } else { self.records.iter().rposition(|one| !one.poison && one.id == id) };
+        let earlier =
+            if poison { None } else { self.records.iter().rposition(|one| !one.poison && one.id == id) };
         self.records.push(Record { id, earlier: earlier.map_or(-1, |at| at as i32), poison });
     }
 

@@ -17,11 +17,26 @@ use callmeter_aggregator::recovery::{Answer, Range};
 pub(super) enum Operator {
     Idle,
     /// It asks for source and marker of the log, and what bounds it was told of before, if it was.
-    Looks { log: u8, told: Option<Bounds> },
+    Looks {
+        log: u8,
+        told: Option<Bounds>,
+    },
     /// It asks for the log's bounds.
-    Bounds { log: u8, source: usize, marker: Option<i64>, replaced: bool },
-    Sends { source: usize, rows: Rows },
-    Waits { id: u32, source: usize, rows: Rows },
+    Bounds {
+        log: u8,
+        source: usize,
+        marker: Option<i64>,
+        replaced: bool,
+    },
+    Sends {
+        source: usize,
+        rows: Rows,
+    },
+    Waits {
+        id: u32,
+        source: usize,
+        rows: Rows,
+    },
 }
 
 /// First and end offset of a version of the log.
@@ -40,7 +55,8 @@ impl World {
             Operator::Idle => self.begin_to_operate(who),
             Operator::Looks { log, told } => {
                 let source = self.clickhouse.effective(log);
-                let (marker, replaced) = (self.clickhouse.sources[source].marker, self.clickhouse.is_replaced(log));
+                let (marker, replaced) =
+                    (self.clickhouse.sources[source].marker, self.clickhouse.is_replaced(log));
                 match told {
                     Some(bounds) => self.decided(log, bounds, source, marker, replaced),
                     None => Operator::Bounds { log, source, marker, replaced },
@@ -73,7 +89,14 @@ impl World {
         Bounds { version: self.logs.len() - 1, low: self.log().low, high: self.log().high() }
     }
 
-    fn decided(&mut self, log: u8, bounds: Bounds, source: usize, marker: Option<i64>, replaced: bool) -> Operator {
+    fn decided(
+        &mut self,
+        log: u8,
+        bounds: Bounds,
+        source: usize,
+        marker: Option<i64>,
+        replaced: bool,
+    ) -> Operator {
         match self.decide(log, bounds, source, marker, replaced) {
             Some(rows) => Operator::Sends { source, rows },
             None => {
@@ -96,7 +119,9 @@ impl World {
         if self.logs[version].identity != log {
             return None;
         }
-        let Some(marker) = marker else { return replaced.then_some(Rows::Genesis { at: low, operator: true }) };
+        let Some(marker) = marker else {
+            return replaced.then_some(Rows::Genesis { at: low, operator: true });
+        };
         if marker < low {
             let range = Range { first: marker, next: low };
             return Some(Rows::Gap { range, chosen: false, version });

@@ -7,7 +7,6 @@ use super::{
     Guard,
     clickhouse::{Block, Rows},
     coverage::{Fact, Kind, State},
-    plan::FLOOD,
     world::World,
 };
 use callmeter_aggregator::recovery::{Action, Answer, Event, Partition, Policy, Range};
@@ -19,10 +18,20 @@ pub(super) enum Pending {
     /// It asks for source and marker.
     Marker,
     /// It asks for the log's bounds.
-    Bounds { source: usize, marker: Option<i64>, replaced: bool },
+    Bounds {
+        source: usize,
+        marker: Option<i64>,
+        replaced: bool,
+    },
     /// Both answers came and were not yet looked at.
-    Told { source: usize, event: Event },
-    Answer { id: u32, arrived: Option<Answer> },
+    Told {
+        source: usize,
+        event: Event,
+    },
+    Answer {
+        id: u32,
+        arrived: Option<Answer>,
+    },
     Wait,
     Kill,
     Killed,
@@ -40,21 +49,21 @@ pub(super) struct Owner {
     pub(super) log: u8,
     pub(super) source: usize,
     /// First offset and version of the log when the marker was read.
-    low: i64,
+    pub(super) low: i64,
     pub(super) told: usize,
-    reading: bool,
+    pub(super) reading: bool,
     pub(super) position: i64,
     pub(super) version: usize,
-    floor: i64,
+    pub(super) floor: i64,
     /// Latest offset by id; -1: not seen.
-    seen: Vec<i64>,
-    poison_run: u8,
+    pub(super) seen: Vec<i64>,
+    pub(super) poison_run: u8,
     pub(super) fill: Block,
     pub(super) sealed: Option<Block>,
     pub(super) flooded: Option<i64>,
 }
 
-const EMPTY: Block =
+pub(super) const EMPTY: Block =
     Block { range: Range { first: 0, next: 0 }, counted: 0, duplicates: 0, poison: 0, version: 0, floor: 0 };
 
 impl Owner {
@@ -87,7 +96,7 @@ impl Owner {
         self.forget();
     }
 
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         (self.reading, self.sealed, self.poison_run, self.fill) = (false, None, 0, EMPTY);
         self.flooded = None;
         self.seen.clear();
@@ -96,31 +105,6 @@ impl Owner {
     /// Whether everything that it read is stored.
     pub(super) fn is_idle(&self) -> bool {
         self.state == State::Ready && self.reading && self.fill.range.first == self.fill.range.next
-    }
-
-    /// Takes a record and says what it is.
-    fn take(&mut self, offset: i64, id: usize, poison: bool, horizon: i64) {
-        let counts = offset >= self.fill.range.first;
-        if counts {
-            self.fill.range.next = offset + 1;
-        }
-        if poison {
-            if counts {
-                self.fill.poison += 1;
-                self.poison_run += 1;
-            }
-            return;
-        }
-        if self.seen.len() <= id {
-            self.seen.resize(id + 8, -1);
-        }
-        let twice = horizon > 0 && self.seen[id] >= 0 && offset - self.seen[id] <= horizon;
-        self.seen[id] = offset;
-        if counts {
-            self.poison_run = 0;
-            self.fill.duplicates += i64::from(twice);
-            self.fill.counted += i64::from(!twice);
-        }
     }
 }
 
@@ -212,69 +196,6 @@ impl World {
         self.event(who, Event::Answered(if landed { Answer::Inserted } else { answer }));
     }
 
-    /// Reads a few records, or seals what was read.
-    fn read(&mut self, who: usize, roll: u64) {
-        let owner = &mut self.owners[who];
-        let filled = owner.fill.range.next - owner.fill.range.first;
-        if owner.sealed.is_none() && filled > 0 && (roll & 3 == 0 || filled > 8) {
-            return self.seal(who);
-        }
-        if !self.is_readable(who) {
-            self.saw(Fact::LogLostSeen);
-            self.owners[who].reading = false;
-            return self.event(who, Event::LogLost);
-        }
-        // A full batch waits until the one before is stored.
-        if filled > 8 {
-            return;
-        }
-        let horizon = self.horizon();
-        let log = self.logs.last().expect("a log is always there");
-        let owner = &mut self.owners[who];
-        let until = log.high().min(owner.position + 1 + (roll >> 2 & 3) as i64);
-        for offset in owner.position..until {
-            let record = log.records[offset as usize];
-            owner.take(offset, usize::from(record.id), record.poison, horizon);
-            if owner.poison_run >= FLOOD {
-                break;
-            }
-        }
-        owner.position = until;
-        if owner.poison_run >= FLOOD {
-            let from = owner.fill.range.next - i64::from(FLOOD);
-            owner.flooded = Some(from);
-            self.event(who, Event::PoisonFlood { from });
-        }
-    }
-
-    /// Whether the log still is the one that was read, and holds the next offset or ends there.
-    fn is_readable(&mut self, who: usize) -> bool {
-        let now = self.logs.len() - 1;
-        let Owner { version, position, log, fill, .. } = self.owners[who];
-        let mut same = true;
-        if version != now {
-            let wrong_log = self.logs[now].identity != log;
-            same = !wrong_log && position.max(fill.range.first) <= self.cut_since(version);
-            if wrong_log {
-                self.saw(Fact::WrongLog);
-            }
-            self.owners[who].version = now;
-            self.owners[who].fill.version = now;
-        }
-        (same || !self.keeps(Guard::Identity)) && (self.logs[now].low..=self.logs[now].high()).contains(&position)
-    }
-
-    fn seal(&mut self, who: usize) {
-        let off_by_one = i64::from(!self.keeps(Guard::RangeEnd));
-        let owner = &mut self.owners[who];
-        let mut block = owner.fill;
-        block.range.next += off_by_one;
-        let first = block.range.next;
-        owner.fill = Block { range: Range { first, next: first }, version: block.version, floor: block.floor, ..EMPTY };
-        owner.sealed = Some(block);
-        self.event(who, Event::Sealed(block.range));
-    }
-
     /// Steps the real state machine and does what it asks for.
     pub(super) fn event(&mut self, who: usize, event: Event) {
         let owner = &mut self.owners[who];
@@ -290,7 +211,8 @@ impl World {
             self.violate(|| format!("owner {who} has two actions outstanding"));
         }
         self.act(who, action);
-        if self.owners[who].pending == Pending::Nothing && !matches!(state, State::Unassigned | State::Ready) {
+        if self.owners[who].pending == Pending::Nothing && !matches!(state, State::Unassigned | State::Ready)
+        {
             self.violate(|| format!("owner {who} is {state:?} and waits for nothing"));
         }
     }
@@ -302,7 +224,9 @@ impl World {
                 let id = self.send(self.owners[who].source, Rows::Genesis { at, operator: false });
                 Pending::Answer { id, arrived: None }
             }
-            Action::Consume { remember_from, count_from } => return self.consume(who, remember_from, count_from),
+            Action::Consume { remember_from, count_from } => {
+                return self.consume(who, remember_from, count_from);
+            }
             Action::Insert(range) => return self.insert(who, range),
             Action::Advance(range) => return self.advance(who, range),
             Action::Wait(_) => Pending::Wait,
@@ -321,25 +245,6 @@ impl World {
             Action::Idle => return,
         };
         self.owners[who].pending = pending;
-    }
-
-    fn consume(&mut self, who: usize, remember_from: i64, count_from: i64) {
-        let wanted = count_from - self.horizon();
-        let rebuilds = self.keeps(Guard::Memory);
-        let Owner { told: version, low, .. } = self.owners[who];
-        if remember_from != low.max(wanted) {
-            self.violate(|| format!("owner {who} remembers from {remember_from}, the log begins at {low}"));
-        }
-        if remember_from > wanted.max(0) {
-            self.short_memory = true;
-            self.saw(Fact::ShortMemory);
-        }
-        let owner = &mut self.owners[who];
-        owner.forget();
-        (owner.reading, owner.version, owner.floor) = (true, version, remember_from);
-        owner.position = if rebuilds { remember_from } else { count_from };
-        let range = Range { first: count_from, next: count_from };
-        owner.fill = Block { range, version, floor: remember_from, ..EMPTY };
     }
 
     fn insert(&mut self, who: usize, range: Range) {

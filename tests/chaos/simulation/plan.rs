@@ -65,12 +65,12 @@ const FAULTS: [(Move, usize, u64); 18] = [
 
 /// The same for histories about truncation: what follows one takes many steps that nothing may disturb.
 const TRUNCATION: [(Move, usize, u64); 6] = [
-    (Move::TimeOut, 12, 256),
+    (Move::TimeOut, 20, 256),
     (Move::Lose, 4, 128),
-    (Move::Truncate, 4, 256),
-    (Move::Assign, 3, 256),
-    (Move::Pause, 6, 256),
-    (Move::Operate, 40, 256),
+    (Move::Truncate, 5, 256),
+    (Move::Assign, 6, 256),
+    (Move::Pause, 4, 256),
+    (Move::Operate, 60, 256),
 ];
 
 /// The make of one history.
@@ -122,7 +122,8 @@ fn table(dice: &mut Dice, owners: usize) -> [Move; TABLE] {
         }
         at += weight;
     };
-    let faults: &[_] = if dice.chance(40) { &TRUNCATION } else { &FAULTS };
+    let truncates = dice.chance(64);
+    let faults: &[_] = if truncates { &TRUNCATION } else { &FAULTS };
     for &(fault, weight, of_256) in faults {
         if dice.chance(of_256) {
             put(fault, 1 + dice.below(weight));
@@ -130,7 +131,7 @@ fn table(dice: &mut Dice, owners: usize) -> [Move; TABLE] {
     }
     put(Move::Arrive, 14 + dice.below(20));
     put(Move::Land, 8 + dice.below(20));
-    put(Move::Append, 8 + dice.below(12));
+    put(Move::Append, if truncates { 4 } else { 8 } + dice.below(12));
     put(Move::Watch, 1);
     // The last owner is often slow: what it believes is old.
     let slow = dice.below(40);
