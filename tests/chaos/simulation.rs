@@ -50,11 +50,13 @@ pub(crate) enum Guard {
     Close,
     /// Operators read the marker before the log's bounds: without it, a log that grew looks truncated.
     Order,
+    /// An operator's decision about a whole log excludes the inserts of its partitions.
+    WholeLog,
 }
 
 impl Guard {
     /// All of them, by the names that the command takes.
-    pub(crate) const ALL: [(&str, Self); 11] = [
+    pub(crate) const ALL: [(&str, Self); 12] = [
         ("compare", Self::Compare),
         ("mutex", Self::Mutex),
         ("marker", Self::Marker),
@@ -66,6 +68,7 @@ impl Guard {
         ("successor", Self::Successor),
         ("close", Self::Close),
         ("order", Self::Order),
+        ("whole-log", Self::WholeLog),
     ];
 }
 

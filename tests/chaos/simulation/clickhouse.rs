@@ -41,18 +41,18 @@ pub(super) enum Rows {
     },
 }
 
-impl Rows {
-    /// What its query id says beside the source: a decision about a whole log has an id of its own.
-    fn is_of_whole_log(&self) -> bool {
-        matches!(self, Self::Genesis { operator: true, .. })
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request {
     pub(super) id: u32,
     pub(super) source: usize,
     pub(super) rows: Rows,
+}
+
+impl Request {
+    /// Whether it is an operator's decision about a whole log.
+    fn is_of_whole_log(&self) -> bool {
+        matches!(self.rows, Rows::Genesis { operator: true, .. })
+    }
 }
 
 /// What ClickHouse holds of one source.
@@ -141,9 +141,7 @@ impl World {
         let at = self.dice.below(self.clickhouse.wire.len());
         let request = self.clickhouse.wire.swap_remove(at);
         self.saw(Fact::Arrived);
-        let mutex = (request.source, request.rows.is_of_whole_log());
-        let mut running = self.clickhouse.running.iter();
-        if self.keeps(Guard::Mutex) && running.any(|one| (one.source, one.rows.is_of_whole_log()) == mutex) {
+        if self.keeps(Guard::Mutex) && self.shuts_out(&request) {
             self.tell(|| format!("request {} is shut out: another one runs", request.id));
             return self.answer(request.id, Answer::AlreadyRunning);
         }
@@ -153,6 +151,14 @@ impl World {
         }
         self.tell(|| format!("request {} starts", request.id));
         self.clickhouse.running.push(request);
+    }
+
+    /// Whether another insert under the same query id runs.
+    fn shuts_out(&self, request: &Request) -> bool {
+        let apart = |one: &Request| {
+            !self.keeps(Guard::WholeLog) && one.is_of_whole_log() != request.is_of_whole_log()
+        };
+        self.clickhouse.running.iter().any(|one| one.source == request.source && !apart(one))
     }
 
     fn compares(&self) -> bool {
@@ -216,9 +222,7 @@ impl World {
 
     /// Kills what runs for a source; it may land just before.
     pub(super) fn kill_query(&mut self, source: usize) {
-        while let Some(at) =
-            self.clickhouse.running.iter().position(|one| one.source == source && !one.rows.is_of_whole_log())
-        {
+        while let Some(at) = self.clickhouse.running.iter().position(|one| one.source == source) {
             let request = self.clickhouse.running.swap_remove(at);
             let landed = self.dice.chance(128);
             self.saw(if landed { Fact::KilledLanded } else { Fact::QueryKilled });

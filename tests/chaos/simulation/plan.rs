@@ -73,6 +73,16 @@ const TRUNCATION: [(Move, usize, u64); 6] = [
     (Move::Operate, 60, 256),
 ];
 
+/// And for histories about topics that are made anew, often before anything of them was counted.
+const RECREATION: [(Move, usize, u64); 6] = [
+    (Move::Fail, 4, 128),
+    (Move::TimeOut, 8, 128),
+    (Move::Recreate, 6, 256),
+    (Move::Assign, 12, 256),
+    (Move::KillProcess, 8, 128),
+    (Move::Operate, 60, 256),
+];
+
 /// The make of one history.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -122,8 +132,13 @@ fn table(dice: &mut Dice, owners: usize) -> [Move; TABLE] {
         }
         at += weight;
     };
-    let truncates = dice.chance(64);
-    let faults: &[_] = if truncates { &TRUNCATION } else { &FAULTS };
+    let theme = dice.below(16);
+    let truncates = theme < 4;
+    let faults: &[_] = match theme {
+        0..4 => &TRUNCATION,
+        4 => &RECREATION,
+        _ => &FAULTS,
+    };
     for &(fault, weight, of_256) in faults {
         if dice.chance(of_256) {
             put(fault, 1 + dice.below(weight));
