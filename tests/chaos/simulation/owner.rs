@@ -210,6 +210,9 @@ impl World {
         if busy && !cancels && action != Action::Idle {
             self.violate(|| format!("owner {who} has two actions outstanding"));
         }
+        if let (Event::MarkerRead { replaced: true, .. }, Action::WriteGenesis(_)) = (event, action) {
+            self.violate(|| format!("owner {who} begins with a log that took another's place"));
+        }
         self.act(who, action);
         if self.owners[who].pending == Pending::Nothing && !matches!(state, State::Unassigned | State::Ready)
         {
@@ -268,7 +271,8 @@ impl World {
         if !sealed || !continues {
             self.violate(|| format!("owner {who} advances over {range:?}, which is not what it sealed"));
         }
-        if self.clickhouse.sources[source].marker < Some(range.next) {
+        let mut ledger = self.clickhouse.ledger.iter().rev();
+        if !ledger.any(|span| span.source == source && span.range.next == range.next) {
             self.violate(|| format!("owner {who} advances over {range:?}, which is not stored"));
         }
     }
