@@ -10,6 +10,7 @@ pub(crate) const HELP: &str = "\
 cargo test --test chaos -- [PART…] [--seed N] [--rounds N] …
 
 parts; without one, a short run of each:
+  simulate   histories of the state machine of recovery      --histories N --seed N --replay N --without GUARD
   faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N
   controls   bugs on purpose, each of which must be caught   --seed N --rounds N [BUG…]
   overload   ten times what the machine sustains             --seconds N
@@ -20,6 +21,8 @@ const NUMBERS: [&str; 5] = ["seed", "rounds", "faults-per-round", "seconds", "ki
 
 /// One part of the proof.
 pub(crate) enum Part {
+    /// Histories of the state machine of recovery; with options it is a command of its own.
+    Simulation,
     /// Rounds of real faults.
     Faults(faults::Options),
     /// Rounds with each seeded bug, or with some of them.
@@ -50,6 +53,9 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
     let number = |name: &str, default: u64| numbers.get(name).copied().unwrap_or(default);
     let asked = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let mut parts = Vec::new();
+    if named.is_empty() {
+        parts.push(Part::Simulation);
+    }
     if asked("faults") {
         parts.push(Part::Faults(faults::Options {
             seed: number("seed", 1),
