@@ -84,8 +84,8 @@ pub fn of_batch(owner: Owner<'_>, batch: &Batch, desk: &Desk) -> Vec<u8> {
         price_book: desk.pricing.book().id(),
     };
     let apart = [Bug::MarkerApart, Bug::CommitFirst].into_iter().any(seeded::is);
-    let notes = [ledger, mark];
-    let notes = if apart { &notes[..1] } else { &notes };
+    let notes = [mark, ledger];
+    let notes = if apart { &notes[1..] } else { &notes };
     Rows { cells: &batch.cells, quotas: &batch.quotas.cells, notes, desk }.block(owner)
 }
 

@@ -4,6 +4,7 @@
 //! names no part here runs nothing, and the harness's switches change nothing.
 
 use crate::faults::{self, BOUND};
+use std::collections::BTreeMap;
 
 /// What can be asked for.
 pub(crate) const HELP: &str = "\
@@ -11,7 +12,7 @@ cargo test --test chaos -- [PART…] [--seed N] [--rounds N] …
 
 parts; without one, a short run of each:
   simulate   histories of the state machine of recovery      --histories N --seed N --replay N --without GUARD
-  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N
+  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N --only NAME
   controls   bugs on purpose, each of which must be caught   --seed N --rounds N [BUG…]
   overload   ten times what the machine sustains             --seconds N
   recovery   how long counting stands still after a kill     --kills N";
@@ -36,7 +37,8 @@ pub(crate) enum Part {
 /// Reads the words.
 pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, String> {
     let mut named = Vec::new();
-    let mut numbers = std::collections::BTreeMap::new();
+    let mut numbers = BTreeMap::new();
+    let mut only = String::new();
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         match word.strip_prefix("--") {
@@ -46,6 +48,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
                 let number: u64 = value.parse().map_err(|_| format!("--{name} {value}: not a number"))?;
                 numbers.insert(name.to_owned(), number);
             }
+            Some("only") => only = words.next().ok_or("--only needs a part of a fault's name")?,
             Some("test-threads" | "format" | "color" | "skip") => drop(words.next()),
             Some(_) => {}
         }
@@ -64,6 +67,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
             bug: None,
             bound: BOUND,
             full_disk: !named.is_empty(),
+            only: only.clone(),
         }));
     }
     if asked("controls") {

@@ -41,8 +41,15 @@ pub(crate) async fn run(seed: u64, rounds: usize, only: &[String]) -> bool {
 
 /// Plays rounds until something is violated: how many, and what.
 async fn control(bug: &'static str, seed: u64, rounds: usize) -> (usize, Vec<String>) {
-    let options =
-        Options { seed, rounds, faults_per_round: 10, bug: Some(bug), full_disk: false, bound: BOUND };
+    let options = Options {
+        seed,
+        rounds,
+        faults_per_round: 10,
+        bug: Some(bug),
+        full_disk: false,
+        only: String::new(),
+        bound: BOUND,
+    };
     let mut run = Run::start(options).await;
     let mut caught = BTreeSet::new();
     while caught.is_empty() && run.tally.rounds < rounds {

@@ -208,7 +208,12 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
         Fault::TooManyParts => refusal(0, long),
         Fault::NoMemory => refusal(1, long),
         Fault::DiskQuota => refusal(2, long),
-        Fault::FullDisk => vec![(ms(0), Act::FullDisk(true)), (long, Act::FullDisk(false))],
+        Fault::FullDisk => vec![
+            (ms(0), Act::FullDisk(true)),
+            (long, Act::FullDisk(false)),
+            // A merge that found no room may have left a part that cannot be read; a restart falls back to its sources.
+            (long, Act::KillEngine("clickhouse")),
+        ],
         Fault::KillKafka => vec![(ms(0), Act::KillEngine("kafka"))],
         Fault::FreezeKafka => freeze("kafka", long),
         Fault::CutKafka if random.random() => trap(Line::Kafka, TrapKind::CutUp { after }),

@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) faults_per_round: usize,
     /// A bug that test builds know by name.
     pub(crate) bug: Option<&'static str>,
+    /// Part of the names of the faults to draw from; empty: all.
+    pub(crate) only: String,
     /// Whether a disk that can be filled is worth a namespace for its mount.
     pub(crate) full_disk: bool,
     /// How long counting may take after the last fault.
@@ -51,8 +53,14 @@ impl Run {
     pub(crate) async fn start(options: Options) -> Self {
         let site = Site::start(disk::is_possible(), options.bug).await;
         let inspector = Inspector::new(&site.stack);
-        let all = fault::ALL.iter().map(|(fault, _)| *fault);
-        let among = all.filter(|fault| *fault != Fault::FullDisk || disk::is_possible()).collect();
+        let among: Vec<Fault> = fault::ALL
+            .iter()
+            .filter(|(fault, name)| {
+                name.contains(&options.only) && (*fault != Fault::FullDisk || disk::is_possible())
+            })
+            .map(|(fault, _)| *fault)
+            .collect();
+        assert!(!among.is_empty(), "no fault that is possible here is called {:?}", options.only);
         Self { site, inspector, past: Past::default(), options, among, tally: Tally::default() }
     }
 

@@ -20,6 +20,8 @@ use std::{
 
 /// How many differences of one kind are told.
 const TOLD: usize = 3;
+/// How much of each, characters.
+const LONGEST: usize = 600;
 
 /// One broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +136,8 @@ fn ids(truth: &crate::oracle::Truth, sent: &Sent) -> Vec<Violation> {
 
 /// The first of some differences and how many there are.
 fn some(invariant: &'static str, details: Vec<String>) -> Vec<Violation> {
-    let first: Vec<&str> = details.iter().take(TOLD).map(String::as_str).collect();
+    let first: Vec<String> =
+        details.iter().take(TOLD).map(|detail| detail.chars().take(LONGEST).collect()).collect();
     let more = details.len().saturating_sub(TOLD);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     if details.is_empty() {

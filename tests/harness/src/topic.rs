@@ -49,8 +49,19 @@ impl Topic {
     pub fn bounds(&self) -> BTreeMap<i32, (i64, i64)> {
         let metadata = self.consumer.fetch_metadata(Some(&self.name), WAIT).expect("metadata");
         let ids = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
-        let bounds = |id| self.consumer.fetch_watermarks(&self.name, id, WAIT).expect("watermarks");
-        ids.map(|id| (id, bounds(id))).collect()
+        ids.map(|id| (id, self.bounds_of(id))).collect()
+    }
+
+    /// A broker that was just started may not lead its partitions yet.
+    fn bounds_of(&self, partition: i32) -> (i64, i64) {
+        let began = Instant::now();
+        loop {
+            match self.consumer.fetch_watermarks(&self.name, partition, WAIT) {
+                Ok(bounds) => return bounds,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{} {partition}: {error}", self.name),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Every record up to the end that was not handed out before, by partition and offset.
