@@ -12,7 +12,7 @@ use std::{
     ptr,
 };
 
-const TIMEOUT_MS: i32 = 10_000;
+const TIMEOUT_MS: i32 = 5_000;
 
 /// The source of a topic; `None` while no broker says what its id is.
 pub(crate) fn source(fetcher: &Fetcher, topic: &str) -> Option<String> {

@@ -207,6 +207,7 @@ fn a_topic_made_anew_under_a_running_aggregator_waits_until_it_is_accepted() {
         let aggregator = stack.role("aggregate", &SETTINGS).await;
         send(stack, 0..400);
         stack.drained(400).await;
+        raw_calls(stack, 400).await;
         let old = stack.rows("SELECT DISTINCT source FROM markers").await[0]["source"].clone();
         admin(stack).delete_topics(&[CALLS], &AdminOptions::new()).await.expect("kafka deletes");
         eventually("the topic is made anew", BOUND, async || {
