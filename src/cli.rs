@@ -38,6 +38,8 @@ pub(crate) enum Command {
     /// Price books: what calls cost
     #[command(subcommand)]
     Prices(crate::prices::args::PricesCommand),
+    /// Count the log anew beside the live rollups, compare, and replace them on request
+    Rebuild(crate::rebuild::args::RebuildArgs),
     /// What this machine or configuration lacks, each with its cure
     Doctor(DoctorArgs),
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod migrate;
 mod prices;
 mod profiles;
+mod rebuild;
 mod roles;
 mod telemetry;
 mod up;

@@ -14,14 +14,21 @@ use callmeter_prices::{Book, MeteredEntry};
 use callmeter_schemas::{Amount, config::ClickHouseConfig};
 use clickhouse::{Client, Row, error::Error};
 use serde::Deserialize;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
-const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
-    WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+fn marker_of(table: &str) -> String {
+    format!(
+        "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM {table} \
+         WHERE kind = 'mark' AND src = {{src:String}} AND part = {{part:Int32}}"
+    )
+}
+
+/// The table of what is counted.
+const DELTAS: &str = "deltas";
 
 /// A line that was published, by what its past was told in.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
@@ -33,27 +40,38 @@ pub struct PublishedLine {
     pub pool: String,
 }
 
+/// A client of the configured database; nothing is contacted yet.
+pub(crate) fn client(config: &ClickHouseConfig) -> Client {
+    Client::default()
+        .with_url(&config.url)
+        .with_database(&config.database)
+        .with_user(&config.user)
+        .with_password(config.password.reveal())
+}
+
 /// Access to the tables.
 #[derive(Clone)]
 pub struct Store {
     client: Client,
     insert_timeout: Duration,
+    /// Where deltas and markers stand.
+    table: Arc<str>,
 }
 
 impl Store {
     /// Access with the settings of the configuration; nothing is contacted yet.
     pub fn new(config: &ClickHouseConfig, insert_timeout: Duration) -> Self {
-        let client = Client::default()
-            .with_url(&config.url)
-            .with_database(&config.database)
-            .with_user(&config.user)
-            .with_password(config.password.reveal());
-        Self { client, insert_timeout }
+        Self { client: client(config), insert_timeout, table: DELTAS.into() }
+    }
+
+    /// Access to another table of the same form, whose inserts shut out no insert into this one.
+    pub fn of_table(&self, table: &str) -> Self {
+        Self { table: table.into(), ..self.clone() }
     }
 
     /// The next offset to count.
     pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
-        let marker: i64 = self.ask(self.client.query(MARKER), owner).await?;
+        let marker: i64 = self.ask(self.client.query(&marker_of(&self.table)), owner).await?;
         Ok((marker >= 0).then_some(marker))
     }
 
@@ -65,21 +83,25 @@ impl Store {
     /// Inserts the block of a batch that begins at `first`.
     #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
     pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
-        let check = format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0");
+        let check = format!("throwIf(({}) != {first}, 'FENCED') = 0", marker_of(&self.table));
         self.guarded(owner, &check, block).await
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
     /// removed must not be counted again from the start.
     pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
-        let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
-            AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
-        self.guarded(owner, check, block).await
+        let check = format!(
+            "throwIf((SELECT count() FROM {} WHERE kind IN ('genesis', 'mark', 'batch') \
+             AND src = {{src:String}} AND part = {{part:Int32}}) != 0, 'FENCED') = 0",
+            self.table
+        );
+        self.guarded(owner, &check, block).await
     }
 
     async fn guarded(&self, owner: Owner<'_>, check: &str, block: Bytes) -> Answer {
         let sql = format!(
-            "INSERT INTO deltas ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native"
+            "INSERT INTO {} ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native",
+            self.table
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
         let settings = [
@@ -118,9 +140,13 @@ impl Store {
         insert.end().await
     }
 
-    /// The id under which at most one insert of a partition can run, in this database.
+    /// The id under which at most one insert of a partition can run, in this database and table.
     fn mutex(&self, owner: Owner<'_>) -> String {
-        format!("{}/{}/{}", self.client.database().unwrap_or_default(), owner.src, owner.part)
+        let database = self.client.database().unwrap_or_default();
+        match &*self.table {
+            DELTAS => format!("{database}/{}/{}", owner.src, owner.part),
+            table => format!("{database}.{table}/{}/{}", owner.src, owner.part),
+        }
     }
 
     /// Kills the partition's running insert and waits until it is gone.

@@ -1,0 +1,360 @@
+//! The rebuild: rollups are counted anew from the log beside the live ones, compared, and put in their place on request.
+//!
+//! survey → plan → recount up to the marker → again, until little is left → hold live's inserts → recount the rest, so that
+//! both tables end at the same offsets → keep or replace live → let inserts go on → compare. What enters is the log, the
+//! configured price book and live's ledger; what leaves is a report and, with `swap`, another table under the name
+//! `deltas`. Promise: live is read only, but for the moment in which it is held and the one exchange; whatever fails, inserts
+//! go on; who is killed in between leaves them held, which [`release`] ends.
+
+mod compare;
+pub mod plan;
+mod recount;
+mod report;
+mod state;
+mod survey;
+mod tables;
+
+pub use compare::{Cells, Differing, Sums, Totals};
+pub use recount::RecountError;
+pub use report::{LedgerPart, Report};
+
+use crate::{
+    AggregatorConfig, AggregatorError, AggregatorMetrics,
+    clickhouse::{brief, client},
+    config::std_duration,
+    fetch::FetchError,
+    lane::{Assignment, Lane},
+    pipeline,
+    recovery::Range,
+};
+use callmeter_schemas::config::{ClickHouseConfig, KafkaConfig};
+use jiff::SignedDuration;
+use plan::{From, Plan, PlanError};
+use prometheus_client::registry::Registry;
+use recount::Recount;
+use state::Standing;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+use tables::Tables;
+
+/// Records that are left to be counted while live is held, at best.
+const FEW: i64 = 20_000;
+/// Rounds after which live is held although more are left: it is counted as fast as it is recounted.
+const ROUNDS: u32 = 8;
+/// Longest wait for the inserts that were running when live was held, beyond their own bound.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the operator asked for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Where it begins; `None`: go on with the table that an earlier rebuild left.
+    pub from: Option<From>,
+    /// How far an event's time may lie ahead of the moment at which its record was appended.
+    pub ahead: SignedDuration,
+    /// Table for what is recounted.
+    pub into: String,
+    /// `None`: compare only. Else what is recounted takes the place of live.
+    pub swap: Option<Swap>,
+}
+
+/// How live is replaced.
+#[derive(Clone, Debug)]
+pub struct Swap {
+    /// UTC time, for the name of the table that live becomes.
+    pub stamp: String,
+    /// Stands in the ledger's row of the rebuild.
+    pub note: String,
+}
+
+/// What happens meanwhile.
+#[derive(Clone, Debug)]
+pub enum Tell {
+    /// What will be recounted.
+    Planned(Plan),
+    /// How far one partition is.
+    #[allow(missing_docs, reason = "offsets of the partition")]
+    Counted { partition: i32, first: i64, next: i64, until: i64 },
+    /// A sentence for people.
+    Line(String),
+}
+
+/// Takes what happens meanwhile.
+pub type Teller = Arc<dyn Fn(Tell) + Send + Sync>;
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is a section of the configuration")]
+pub struct Access {
+    pub aggregator: AggregatorConfig,
+    pub kafka: KafkaConfig,
+    pub clickhouse: ClickHouseConfig,
+}
+
+/// Why a rebuild failed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum RebuildError {
+    #[error(transparent)]
+    Setup(#[from] AggregatorError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Recount(#[from] RecountError),
+    #[error("kafka: {0}")]
+    Kafka(#[from] FetchError),
+    #[error("kafka does not say what the topic's id is; is it reachable (setting kafka.brokers)?")]
+    NoIdentity,
+    #[error("clickhouse: {}", brief(.0))]
+    ClickHouse(#[from] clickhouse::error::Error),
+    #[error(
+        "--into {0}: choose a name of letters, digits and '_', other than those that a rebuild uses itself"
+    )]
+    Name(String),
+    #[error("table {0} exists and was not made by a rebuild; choose another name with --into")]
+    Occupied(String),
+    #[error("there is no table {0} that an earlier rebuild left; run `callmeter rebuild --from …` first")]
+    NoTable(String),
+    #[error(
+        "table {0} was counted with price book {1:?}, and now it is {2:?}; run `callmeter rebuild --from …` anew"
+    )]
+    OtherBook(String, String, String),
+    #[error(
+        "inserts are held by another rebuild, or by one that was killed; when none runs: `callmeter rebuild --abort`"
+    )]
+    Held,
+    #[error("an insert that began before counting was held does not end")]
+    Busy,
+    #[error("partition {0} went on under another identity meanwhile; run the rebuild anew")]
+    Replaced(i32),
+    #[error("what would take the place of deltas does not add up; nothing was exchanged")]
+    Unequal,
+    #[error("a task of the rebuild failed")]
+    Task,
+    #[error("{0}counting is still held: {1}; when clickhouse answers, run `callmeter rebuild --abort`")]
+    StillHeld(String, String),
+}
+
+/// Lets inserts go on that a killed rebuild left held, and drops what it left; the tables that were held.
+pub async fn release(clickhouse: &ClickHouseConfig, into: &str) -> Result<Vec<String>, RebuildError> {
+    let tables = Tables::new(client(clickhouse), into)?;
+    let held = tables.release().await?;
+    tables.put_away(false).await?;
+    Ok(held)
+}
+
+/// Recounts, compares and, when asked to, replaces live.
+pub async fn run(order: Order, access: Access, tell: Teller) -> Result<Report, RebuildError> {
+    let tables = Tables::new(client(&access.clickhouse), &order.into)?;
+    if !tables.held().await?.is_empty() {
+        return Err(RebuildError::Held);
+    }
+    let lane = lane(&access, &order.into)?;
+    let base = survey::source(&lane).await?;
+    tables.put_away(false).await?;
+    let plan = plan_of(&order, &tables, &lane, &base, &tell).await?;
+    tell(Tell::Planned(plan.clone()));
+    let stop = Guard(Arc::new(AtomicBool::new(false)));
+    let mut rebuild = Rebuild { order, tables, lane, base, plan, stop, tell, recounts: Vec::new() };
+    rebuild.catch_up().await?;
+    let held = rebuild.while_held().await?;
+    rebuild.report(held).await
+}
+
+async fn plan_of(
+    order: &Order,
+    tables: &Tables,
+    lane: &Lane,
+    base: &str,
+    tell: &Teller,
+) -> Result<Plan, RebuildError> {
+    let book = lane.books.current().id().to_owned();
+    if let Some(newest) = tables.newest_book().await?.filter(|newest| *newest != book) {
+        tell(Tell::Line(format!(
+            "note: price book {book:?} is not the one published last ({newest}): tiers, packages and free units are priced by that one"
+        )));
+    }
+    let Some(from) = &order.from else {
+        let plan = tables.plan().await?;
+        return match plan.price_book == book {
+            true => Ok(plan),
+            false => Err(RebuildError::OtherBook(order.into.clone(), plan.price_book, book)),
+        };
+    };
+    let standing = tables.standing(base).await?;
+    let plan = survey::plan(lane, from, order.ahead, &standing, tell).await?;
+    tables.create(&plan).await?;
+    Ok(plan)
+}
+
+/// The lane of the recount: that of live, with another table and without the bound on poison, which live passed.
+fn lane(access: &Access, into: &str) -> Result<Lane, RebuildError> {
+    let (commits, _) = mpsc::channel();
+    let metrics = AggregatorMetrics::register(&mut Registry::default());
+    let config = AggregatorConfig { poison_flood: i64::MAX as u64, ..access.aggregator.clone() };
+    let lane = pipeline::lane(&config, &access.kafka, &access.clickhouse, metrics, commits)?;
+    Ok(Lane { store: lane.store.of_table(into), ..lane })
+}
+
+/// Ends the recounts when the rebuild is dropped.
+struct Guard(Arc<AtomicBool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What is left of live once it was held.
+struct Held {
+    /// How it stood.
+    standing: Standing,
+    /// The table that is compared.
+    live: String,
+    held_for: Duration,
+    /// What live is called now, when it was replaced.
+    before: Option<String>,
+}
+
+struct Rebuild {
+    order: Order,
+    tables: Tables,
+    lane: Lane,
+    base: String,
+    plan: Plan,
+    stop: Guard,
+    tell: Teller,
+    recounts: Vec<Recount>,
+}
+
+impl Rebuild {
+    /// Recounts up to the marker, again and again until little is left.
+    async fn catch_up(&mut self) -> Result<(), RebuildError> {
+        for _ in 0..ROUNDS {
+            let before = self.tables.standing(&self.base).await?;
+            self.recount(&before).await?;
+            let after = self.tables.standing(&self.base).await?;
+            let left = |(partition, (_, marker, _)): (&i32, &(String, i64, i64))| {
+                marker - before.marker(*partition).unwrap_or(0)
+            };
+            if after.partitions.iter().map(left).sum::<i64>() <= FEW {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Recounts all partitions up to their markers, side by side.
+    async fn recount(&mut self, standing: &Standing) -> Result<(), RebuildError> {
+        for (partition, (source, _, genesis)) in &standing.partitions {
+            match self.recounts.iter().find(|recount| recount.partition() == *partition) {
+                Some(recount) if recount.source() != source => {
+                    return Err(RebuildError::Replaced(*partition));
+                }
+                Some(_) => {}
+                None => self.begin(*partition, source, *genesis, standing.gaps(*partition))?,
+            }
+        }
+        let mut running = Vec::new();
+        for mut recount in std::mem::take(&mut self.recounts) {
+            let Some(marker) = standing.marker(recount.partition()) else { continue };
+            let gaps = standing.gaps(recount.partition()).to_vec();
+            running
+                .push(tokio::task::spawn_blocking(move || recount.count_to(marker, &gaps).map(|()| recount)));
+        }
+        for task in running {
+            let recount = task.await.map_err(|_| RebuildError::Task)?;
+            self.recounts.push(recount?);
+        }
+        Ok(())
+    }
+
+    /// Adds a partition: a planned one, or one that came into being meanwhile and is recounted whole.
+    fn begin(
+        &mut self,
+        partition: i32,
+        source: &str,
+        genesis: i64,
+        gaps: &[Range],
+    ) -> Result<(), RebuildError> {
+        let planned = self.plan.starts.iter().find(|start| start.partition == partition);
+        let first = match planned {
+            Some(start) if start.source != source => return Err(RebuildError::Replaced(partition)),
+            Some(start) => start.first,
+            None => {
+                let first = plan::earliest(genesis, gaps);
+                let source = source.to_owned();
+                self.plan.starts.push(plan::Start { source, partition, first, whole: true });
+                first
+            }
+        };
+        let assignment = Assignment {
+            lane: self.lane.clone(),
+            source: source.to_owned(),
+            partition,
+            stop: Arc::clone(&self.stop.0),
+        };
+        self.recounts.push(Recount::new(assignment, first, Arc::clone(&self.tell)));
+        Ok(())
+    }
+
+    /// Holds live, and lets it go on whatever comes of it.
+    async fn while_held(&mut self) -> Result<Held, RebuildError> {
+        self.say("counting is held: aggregators keep their batches and try again");
+        let began = Instant::now();
+        let patience = std_duration(self.lane.config.insert_timeout) + PATIENCE;
+        let held = match self.tables.hold(patience).await {
+            Err(RebuildError::Held) => return Err(RebuildError::Held),
+            Err(error) => Err(error),
+            Ok(()) => self.end_together().await,
+        };
+        let released = self.tables.release().await;
+        match (held, released) {
+            (Ok(held), Ok(_)) => {
+                let held_for = began.elapsed();
+                self.say(&format!("counting goes on; it was held for {:.1} s", held_for.as_secs_f64()));
+                Ok(Held { held_for, ..held })
+            }
+            (Err(error), Ok(_)) => Err(error),
+            (held, Err(error)) => {
+                let first = held.err().map(|first| format!("{first}; and ")).unwrap_or_default();
+                Err(RebuildError::StillHeld(first, brief(&error)))
+            }
+        }
+    }
+
+    /// Brings both tables to the same offsets, and keeps or replaces live.
+    async fn end_together(&mut self) -> Result<Held, RebuildError> {
+        let standing = self.tables.standing(&self.base).await?;
+        self.recount(&standing).await?;
+        let held_for = Duration::ZERO;
+        let Some(swap) = self.order.swap.clone() else {
+            let live = self.tables.keep_held().await?;
+            return Ok(Held { standing, live, held_for, before: None });
+        };
+        self.say("rows are put together: what was recounted, older windows as they are, the whole ledger");
+        let note = report::note(&swap, &self.plan);
+        self.tables.make_replacement(&self.plan, &standing, &note).await?;
+        let before = format!("deltas_before_{}", swap.stamp);
+        self.tables.exchange(&before).await?;
+        self.say(&format!("what was recounted is now in deltas; what was there is in {before}"));
+        Ok(Held { standing, live: before.clone(), held_for, before: Some(before) })
+    }
+
+    async fn report(&self, held: Held) -> Result<Report, RebuildError> {
+        self.say("comparing");
+        let report = report::compare(&self.tables, &self.plan, &held).await?;
+        // Once it is live, the table of what was recounted says nothing that live does not say.
+        self.tables.put_away(held.before.is_some()).await?;
+        Ok(report)
+    }
+
+    fn say(&self, line: &str) {
+        (self.tell)(Tell::Line(line.to_owned()));
+    }
+}
