@@ -223,8 +223,10 @@ impl Store {
                 )
             })
             .collect();
-        let sql =
-            format!("INSERT INTO partition_progress SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
+        let sql = format!(
+            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at) SETTINGS async_insert = 0 VALUES {}",
+            rows.join(", ")
+        );
         let query = self.client.query(&sql).param("source", source);
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }

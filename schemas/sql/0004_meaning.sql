@@ -3,8 +3,9 @@
 --            so that it lands with the marker. calls counts answers that told of the quota, errors those
 --            that were refused; quota_latest is the newest of them (larger observed_us, then offset, wins).
 -- endpoint, tier, environment and currency are empty on quota rows; policy and scope on all others.
+-- The kinds of later files stand here too: files are run again, and a kind that rows have cannot be taken away.
 ALTER TABLE deltas
-    MODIFY COLUMN kind Enum8('genesis' = 1, 'mark' = 2, 'batch' = 3, 'data' = 4, 'quota' = 5);
+    MODIFY COLUMN kind Enum8('genesis' = 1, 'mark' = 2, 'batch' = 3, 'data' = 4, 'quota' = 5, 'gap' = 6, 'rebuild' = 7);
 
 ALTER TABLE deltas
     ADD COLUMN IF NOT EXISTS policy LowCardinality(String) CODEC(ZSTD(1)),

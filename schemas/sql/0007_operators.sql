@@ -3,9 +3,6 @@
 --            ledger between the batches. A log that replaces another begins with a gap of no length.
 --   rebuild  data and quota rows were computed anew from the records batch_first .. next_offset (note says how)
 ALTER TABLE deltas
-    MODIFY COLUMN kind Enum8('genesis' = 1, 'mark' = 2, 'batch' = 3, 'data' = 4, 'quota' = 5, 'gap' = 6, 'rebuild' = 7);
-
-ALTER TABLE deltas
     ADD COLUMN IF NOT EXISTS lost SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS note SimpleAggregateFunction(max, String) CODEC(ZSTD(1));
 

@@ -1,7 +1,7 @@
 //! An alert fires and resolves at a receiver, and a restart neither forgets nor repeats.
 
-use crate::stack::{Stack, eventually, with_stack};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
+use callmeter_harness::stack::{Stack, eventually, with_stack};
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -91,7 +91,7 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
         stack.kill(alerter);
         stack.restart(alerter);
         tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(arrived.lock().expect("not poisoned").len(), 1, "a restart does not page again");
+        assert_eq!(pages(&arrived).len(), 1, "a restart does not page again");
         report(stack, &ingest, 200, 100).await;
         let resolved = webhook(&arrived, 1).await;
         assert_eq!(resolved["status"], "resolved");
@@ -124,11 +124,18 @@ fn free_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The webhooks of the rule: on a busy machine the pipeline may say of itself that it lags.
+fn pages(arrived: &Arrived) -> Vec<Value> {
+    let arrived = arrived.lock().expect("not poisoned");
+    let of_rule = arrived.iter().filter(|(_, body)| body["groupLabels"]["alertname"] == "ErrorRateHigh");
+    of_rule.map(|(_, body)| body.clone()).collect()
+}
+
 async fn webhook(arrived: &Arrived, at: usize) -> Value {
     eventually("a webhook arrives", Duration::from_secs(60), async || {
-        let count = arrived.lock().expect("not poisoned").len();
+        let count = pages(arrived).len();
         if count > at { Ok(()) } else { Err(format!("{count} arrived")) }
     })
     .await;
-    arrived.lock().expect("not poisoned")[at].1.clone()
+    pages(arrived).swap_remove(at)
 }

@@ -1,10 +1,10 @@
 //! Counted exactly once, whatever dies.
 
-use crate::{
-    intake::same_as_oracle,
-    oracle::read_topic,
+use crate::intake::same_as_oracle;
+use callmeter_harness::{
     producer::{Direct, event},
     stack::{Stack, with_stack},
+    topic::Topic,
 };
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ fn raw_calls_that_cannot_be_written_delay_nothing_and_catch_up() {
         same_as_oracle(stack).await;
         stack.execute("RENAME TABLE raw_calls TO raw_calls_away").await;
         send(&direct, 500..2_000);
-        let records = read_topic(&stack.kafka, "callmeter.calls.v1").len();
+        let records = Topic::new(&stack.kafka, "callmeter.calls.v1").rest().len();
         stack.drained(records.try_into().expect("few")).await;
         stack.execute("RENAME TABLE raw_calls_away TO raw_calls").await;
         same_as_oracle(stack).await;
@@ -83,7 +83,7 @@ fn raw_calls_that_cannot_be_written_delay_nothing_and_catch_up() {
 
 /// Waits until both processes count partitions.
 async fn shared(stack: &Stack, roles: [usize; 2]) {
-    crate::stack::eventually("both count partitions", Duration::from_secs(30), async || {
+    callmeter_harness::stack::eventually("both count partitions", Duration::from_secs(30), async || {
         for role in roles {
             let assigned = stack.metric(role, "callmeter_aggregator_assigned_partitions").await?;
             if assigned == 0.0 {

@@ -6,11 +6,7 @@
 mod alerts;
 mod exactness;
 mod intake;
-mod oracle;
 mod prices;
-mod producer;
-mod stack;
-mod tariff;
 mod telemetry;
 mod up;
 mod views;

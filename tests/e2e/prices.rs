@@ -1,8 +1,8 @@
 //! A month of generated usage, priced three ways: by the program, by the view and by the oracle's own arithmetic.
 
-use crate::{
-    intake::same_as_oracle,
-    oracle,
+use crate::intake::same_as_oracle;
+use callmeter_harness::{
+    oracle::{self, Oracle},
     producer::{Direct, event},
     stack::{PRICES, Stack, eventually, with_stack},
     tariff,
@@ -141,15 +141,16 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
     with_stack(async |stack| {
         stack.role("aggregate", &[]).await;
         let (month, direct) = (tariff::last_month(), Direct::new(&stack.kafka));
+        let mut oracle = Oracle::new(&stack.kafka);
         (0..4_000).for_each(|number| direct.event(&usage(number, month)));
         // Some are sent again, and some belong to this month.
         (0..400).for_each(|number| direct.event(&usage(number * 7, month)));
         (0..500).for_each(|number| direct.event(&event(number)));
         direct.flush();
         same_as_oracle(stack).await;
-        let truth = oracle::recompute(&stack.kafka);
+        let truth = oracle.catch_up();
         let first = by_view(stack, month).await;
-        same(&truth, &first, month, tariff::PACKAGE);
+        same(truth, &first, month, tariff::PACKAGE);
         assert_eq!(by_program(stack, month), sums(&first));
         assert!(first.values().any(|(_, cost)| *cost > 0), "something costs something");
 
@@ -169,9 +170,9 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
         (4_000..5_000).for_each(|number| direct.event(&usage(number, month)));
         direct.flush();
         same_as_oracle(stack).await;
-        let truth = oracle::recompute(&stack.kafka);
+        let truth = oracle.catch_up();
         let second = by_view(stack, month).await;
-        same(&truth, &second, month, tariff::CORRECTED_PACKAGE);
+        same(truth, &second, month, tariff::CORRECTED_PACKAGE);
         assert_eq!(by_program(stack, month), sums(&second));
         assert_ne!(sums(&first), sums(&second), "late events cost, and the package is cheaper");
 
@@ -188,7 +189,7 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
             WHERE currency = 'EUR'";
         let linear =
             truth.cells.iter().filter(|(key, _)| key[6] == "EUR").map(|(_, cell)| cell.cost).sum::<i128>();
-        let metered: i128 = oracle_months(&truth).values().sum();
+        let metered: i128 = oracle_months(truth).values().sum();
         let calls: i64 =
             truth.cells.iter().filter(|(key, _)| key[6] == "EUR").map(|(_, cell)| cell.calls).sum();
         assert_eq!(stack.rows(all).await, [json!({"cost": (linear + metered).to_string(), "calls": calls})]);

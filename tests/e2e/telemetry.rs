@@ -1,7 +1,7 @@
 //! Own telemetry: what the roles say of themselves, to Prometheus and over OTLP.
 
-use crate::stack::{eventually, with_stack};
 use axum::{Router, body::Bytes, extract::State, routing::post};
+use callmeter_harness::stack::{eventually, with_stack};
 use serde_json::json;
 use std::{
     sync::{Arc, Mutex},

@@ -1,6 +1,6 @@
 //! `up`, as a newcomer meets it: one command, an event of one's own in SQL, children that come back, a clean end.
 
-use crate::stack::{RUNTIME, eventually, free_port, turn};
+use callmeter_harness::stack::{RUNTIME, eventually, free_port, turn};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

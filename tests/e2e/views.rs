@@ -5,7 +5,7 @@
 
 mod costs;
 
-use crate::stack::{Stack, with_stack};
+use callmeter_harness::stack::{Stack, with_stack};
 use callmeter_schemas::histogram::bucket_of;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! pays for each unit singly.
 
 use super::lines;
-use crate::stack::{Stack, with_stack};
+use callmeter_harness::stack::{Stack, with_stack};
 use callmeter_schemas::Amount;
 use std::collections::BTreeMap;
 

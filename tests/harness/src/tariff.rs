@@ -6,23 +6,23 @@ use std::collections::BTreeMap;
 
 /// The month before this one: raw calls of it are still kept, and all of it has passed.
 #[allow(clippy::disallowed_methods, reason = "the clock of the pretended services")]
-pub(crate) fn last_month() -> Date {
+pub fn last_month() -> Date {
     let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
     today.first_of_month().saturating_sub(1.month())
 }
 
 /// First instant of a month, µs since 1970 UTC.
-pub(crate) fn start_us(month: Date) -> i64 {
+pub fn start_us(month: Date) -> i64 {
     month.to_zoned(TimeZone::UTC).expect("in range").timestamp().as_microsecond()
 }
 
 /// The book that every aggregator of the tests runs with: one price rises with this month.
-pub(crate) fn book() -> String {
+pub fn book() -> String {
     BOOK.replace("THIS_MONTH", &last_month().saturating_add(1.month()).to_string())
 }
 
 /// The book with the price of a package lowered, for all months.
-pub(crate) fn corrected_book() -> String {
+pub fn corrected_book() -> String {
     book().replace(r#"price: "1.5""#, r#"price: "1.25""#)
 }
 
@@ -56,7 +56,8 @@ prices:
 "#;
 
 /// The facts of an event that prices look at.
-pub(crate) struct Facts<'a> {
+#[allow(missing_docs, reason = "each is the field of its name")]
+pub struct Facts<'a> {
     pub time_us: i64,
     pub integration: &'a str,
     pub endpoint: &'a str,
@@ -72,7 +73,8 @@ pub(crate) struct Facts<'a> {
 
 /// What one event costs at once, adds to lines, and whether it has no exact price.
 #[derive(Debug, Default)]
-pub(crate) struct Priced {
+#[allow(missing_docs, reason = "the struct says what they are")]
+pub struct Priced {
     pub currency: &'static str,
     /// Units of 10^-12.
     pub cost: i128,
@@ -81,12 +83,12 @@ pub(crate) struct Priced {
 }
 
 /// Whether the vendor charges for the attempt as far as the event says.
-pub(crate) fn billable(facts: &Facts<'_>) -> bool {
+pub fn billable(facts: &Facts<'_>) -> bool {
     facts.billable.unwrap_or(facts.has_status || !["dns", "connect", "tls", "killed"].contains(&facts.class))
 }
 
 /// Prices one event by [`BOOK`].
-pub(crate) fn price(facts: &Facts<'_>) -> Priced {
+pub fn price(facts: &Facts<'_>) -> Priced {
     let mut priced = Priced { currency: "EUR", ..Priced::default() };
     let success = facts.class == "ok";
     let mut add = |line: &'static str, quantity: i64| {
@@ -132,16 +134,17 @@ pub(crate) fn price(facts: &Facts<'_>) -> Priced {
 }
 
 /// Whether a line's tiers count for each customer apart.
-pub(crate) fn per_customer(line: &str) -> bool {
+pub fn per_customer(line: &str) -> bool {
     ["github-standard", "openai-bytes"].contains(&line)
 }
 
-/// Price of a package by [`book`] and by [`corrected_book`], units of 10^-12.
-pub(crate) const PACKAGE: i128 = 1_500_000_000_000;
-pub(crate) const CORRECTED_PACKAGE: i128 = 1_250_000_000_000;
+/// Price of a package by [`book`], units of 10^-12.
+pub const PACKAGE: i128 = 1_500_000_000_000;
+/// The same by [`corrected_book`].
+pub const CORRECTED_PACKAGE: i128 = 1_250_000_000_000;
 
 /// The price of a month's whole usage of a line, units of 10^-12.
-pub(crate) fn month(line: &str, quantity: i64, package: i128) -> i128 {
+pub fn month(line: &str, quantity: i64, package: i128) -> i128 {
     let quantity = i128::from(quantity);
     match line {
         "github-standard" => {

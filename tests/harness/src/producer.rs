@@ -12,10 +12,11 @@ use std::{
 };
 
 /// A producer of the calls topic.
-pub(crate) struct Direct(ThreadedProducer<rdkafka::producer::DefaultProducerContext>);
+pub struct Direct(ThreadedProducer<rdkafka::producer::DefaultProducerContext>);
 
 impl Direct {
-    pub(crate) fn new(brokers: &str) -> Self {
+    /// A producer that Kafka itself keeps from writing twice.
+    pub fn new(brokers: &str) -> Self {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
@@ -27,19 +28,19 @@ impl Direct {
     }
 
     /// Puts one event into the log.
-    pub(crate) fn event(&self, event: &CallEvent) {
+    pub fn event(&self, event: &CallEvent) {
         let mut value = Vec::new();
         avro::encode(event, &mut value);
         self.raw(&event.record_key(), &value);
     }
 
     /// Puts any bytes into the log.
-    pub(crate) fn raw(&self, key: &str, value: &[u8]) {
+    pub fn raw(&self, key: &str, value: &[u8]) {
         self.0.send(BaseRecord::to(topics::CALLS).key(key).payload(value)).expect("the queue has room");
     }
 
     /// Waits until the broker has everything.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         self.0.flush(Duration::from_secs(30)).expect("the broker acknowledges");
     }
 }
@@ -52,7 +53,7 @@ static BEGAN_US: LazyLock<i64> = LazyLock::new(|| {
 });
 
 /// The event of a number: the same number always makes the same event.
-pub(crate) fn event(number: u64) -> CallEvent {
+pub fn event(number: u64) -> CallEvent {
     let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number << 7);
     let pick = |shift: u32, among: u64| (dice >> shift) % among;
     let failed = pick(3, 7) == 0;

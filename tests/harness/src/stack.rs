@@ -4,7 +4,7 @@
 //! killed. Promise: every test has engines and data of its own; nothing outlives the test; if an engine cannot start,
 //! the test fails and says what is missing.
 
-use crate::tariff;
+use crate::{role::Role, tariff};
 use callmeter_engines::{Engines, EnginesOptions, Password};
 use callmeter_ingest::keys;
 use nix::{
@@ -13,17 +13,16 @@ use nix::{
 };
 use serde_json::Value;
 use std::{
-    fs::File,
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
 
 /// The engines' keepers live on this runtime for as long as the test process does.
-pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     // The program does this itself; a test process must too before it makes an HTTP client.
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
@@ -32,59 +31,62 @@ pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Two cores bear one installation at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_callmeter");
 const PASSWORD: &str = "for-this-test-only";
 /// The price book, in the installation's folder.
-pub(crate) const PRICES: &str = "prices.yaml";
+pub const PRICES: &str = "prices.yaml";
+
+/// The program under test: Cargo builds it beside the tests that need it.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a file");
+    test.ancestors().nth(2).expect("the folder of the profile").join("callmeter")
+}
 
 /// Waits until no other installation runs.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
+pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs one test on an installation of its own.
-pub(crate) fn with_stack(test: impl AsyncFnOnce(&mut Stack)) {
+pub fn with_stack(test: impl AsyncFnOnce(&mut Stack)) {
     let _turn = turn();
     RUNTIME.block_on(async {
-        let mut stack = Stack::start().await;
+        let mut stack = Stack::start(|_| ()).await;
         test(&mut stack).await;
         stack.stop().await;
     });
 }
 
 /// One installation.
-pub(crate) struct Stack {
+pub struct Stack {
+    /// Everything it writes.
     pub folder: tempfile::TempDir,
+    /// `host:port` of the broker.
     pub kafka: String,
+    /// Address of ClickHouse.
     pub clickhouse: String,
+    /// API key of the workspace `test`.
     pub key: String,
+    /// A client without a proxy.
     pub http: reqwest::Client,
     /// Further variables of roles that are started from now on.
     pub environment: Vec<(String, String)>,
+    /// Processes of roles, in the order of their start.
+    pub roles: Vec<Role>,
     entry: String,
     engines: Option<Engines>,
-    roles: Vec<Role>,
-}
-
-/// One role's process.
-pub(crate) struct Role {
-    pub name: String,
-    pub metrics: String,
-    args: Vec<String>,
-    settings: Vec<(String, String)>,
-    child: Child,
-    log: PathBuf,
 }
 
 impl Stack {
-    async fn start() -> Self {
+    /// Starts the engines and creates topics and tables; `adjust` may change the engines' options.
+    pub async fn start(adjust: impl FnOnce(&mut EnginesOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut options =
             EnginesOptions::new(folder.path(), Password::new(PASSWORD), Password::new(PASSWORD));
-        options.executable = Some(PROGRAM.into());
+        options.executable = Some(program());
         options.kafka.port = 0;
         options.kafka.fast_start = true;
         options.clickhouse.http_port = 0;
+        adjust(&mut options);
         let engines = Engines::start(&options).await.unwrap_or_else(|error| panic!("engines: {error}"));
         let made = keys::generate("test", &[7; keys::RANDOM_BYTES]);
         let stack = Self {
@@ -104,14 +106,15 @@ impl Stack {
         stack
     }
 
-    async fn stop(mut self) {
+    /// Ends the roles at once and the engines in order.
+    pub async fn stop(mut self) {
         self.roles.clear();
         self.engines.take().expect("stopped once").stop(Duration::from_secs(10)).await;
     }
 
     /// The program with this installation's settings.
-    pub(crate) fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
+    pub fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(program());
         command.args(args.split(' ')).current_dir(self.folder.path()).stdin(Stdio::null());
         let settings = [
             ("KAFKA__BROKERS", self.kafka.as_str()),
@@ -126,7 +129,7 @@ impl Stack {
     }
 
     /// Starts a role and waits until it is ready; its place in the list of roles is returned.
-    pub(crate) async fn role(&mut self, args: &str, settings: &[(&str, &str)]) -> usize {
+    pub async fn role(&mut self, args: &str, settings: &[(&str, &str)]) -> usize {
         let name = format!("{}-{}", args.replace(' ', "-"), self.roles.len());
         let metrics = format!("127.0.0.1:{}", free_port());
         let mut settings: Vec<(String, String)> = settings
@@ -135,17 +138,15 @@ impl Stack {
             .collect();
         settings.push(("CALLMETER__METRICS__LISTEN".into(), metrics.clone()));
         settings.extend(self.environment.iter().cloned());
-        let log = self.folder.path().join(format!("{name}.log"));
-        let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
-        let child = self.spawn(&args, &settings, &log);
-        self.roles.push(Role { name, metrics, args, settings, child, log });
-        let at = self.roles.len() - 1;
+        let at = self.roles.len();
+        let role = Role::start(self.command(args), name, metrics, settings, self.folder.path());
+        self.roles.push(role);
         self.await_ready(at).await;
         at
     }
 
     /// Starts ingest on a free port; its address is returned.
-    pub(crate) async fn ingest(&mut self) -> String {
+    pub async fn ingest(&mut self) -> String {
         let address = format!("127.0.0.1:{}", free_port());
         self.role("ingest", &[("INGEST__LISTEN", &address), ("INGEST__ACK_TIMEOUT_MS", "2000")]).await;
         let url = format!("http://{address}");
@@ -156,16 +157,6 @@ impl Stack {
         })
         .await;
         url
-    }
-
-    fn spawn(&self, args: &[String], settings: &[(String, String)], log: &PathBuf) -> Child {
-        let out = File::options().create(true).append(true).open(log).expect("a log file");
-        self.command(&args.join(" "))
-            .envs(settings.iter().map(|(name, value)| (name, value)))
-            .stdout(out.try_clone().expect("the same file"))
-            .stderr(out)
-            .spawn()
-            .expect("the role starts")
     }
 
     async fn await_ready(&self, at: usize) {
@@ -181,38 +172,35 @@ impl Stack {
     }
 
     /// Kills a role with SIGKILL.
-    pub(crate) fn kill(&mut self, at: usize) {
-        let role = &mut self.roles[at];
-        role.child.kill().expect("the role runs");
-        role.child.wait().expect("the role ended");
+    pub fn kill(&mut self, at: usize) {
+        self.roles[at].kill();
     }
 
     /// Starts a killed role again, as it was.
-    pub(crate) fn restart(&mut self, at: usize) {
-        let role = &self.roles[at];
-        let child = self.spawn(&role.args, &role.settings, &role.log);
-        self.roles[at].child = child;
+    pub fn restart(&mut self, at: usize) {
+        self.roles[at].restart();
     }
 
     /// Ends a role with SIGTERM and waits; its exit must be clean.
-    pub(crate) fn terminate(&mut self, at: usize) {
-        let role = &mut self.roles[at];
-        let pid = Pid::from_raw(role.child.id().try_into().expect("a pid"));
-        kill(pid, Signal::SIGTERM).expect("the role runs");
-        let status = role.child.wait().expect("the role ended");
-        assert!(status.success(), "{} ended with {status}: {}", role.name, role.tail());
+    pub fn terminate(&mut self, at: usize) {
+        self.roles[at].terminate();
+    }
+
+    /// Sends a signal to an engine; false when it does not run at this moment.
+    pub fn signal_engine(&self, engine: &str, signal: Signal) -> bool {
+        let pids = self.engines.as_ref().expect("the engines run").pids();
+        let Some((_, pid)) = pids.iter().find(|(name, _)| name == engine) else { return false };
+        kill(Pid::from_raw((*pid).try_into().expect("a pid")), signal).is_ok()
     }
 
     /// Stops Kafka's process, or lets it go on.
-    pub(crate) fn pause_kafka(&self, pause: bool) {
-        let pids = self.engines.as_ref().expect("the engines run").pids();
-        let (_, pid) = pids.iter().find(|(name, _)| name == "kafka").expect("kafka runs");
+    pub fn pause_kafka(&self, pause: bool) {
         let signal = if pause { Signal::SIGSTOP } else { Signal::SIGCONT };
-        kill(Pid::from_raw((*pid).try_into().expect("a pid")), signal).expect("kafka runs");
+        assert!(self.signal_engine("kafka", signal), "kafka runs");
     }
 
     /// The value of a metric of a role; labels belong to the name.
-    pub(crate) async fn metric(&self, at: usize, name: &str) -> Result<f64, String> {
+    pub async fn metric(&self, at: usize, name: &str) -> Result<f64, String> {
         let url = format!("http://{}/metrics", self.roles[at].metrics);
         let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
         let text = answer.text().await.map_err(|error| error.to_string())?;
@@ -222,42 +210,48 @@ impl Stack {
     }
 
     /// Runs a statement that answers nothing.
-    pub(crate) async fn execute(&self, statement: &str) {
+    pub async fn execute(&self, statement: &str) {
         self.ask(statement).await;
     }
 
     async fn ask(&self, statement: &str) -> String {
-        let answer = self
-            .http
-            .post(format!(
-                "{}/?database=callmeter&output_format_json_quote_64bit_integers=0",
-                self.clickhouse
-            ))
-            .basic_auth(callmeter_engines::ADMIN_USER, Some(PASSWORD))
-            .body(statement.to_owned())
-            .send()
-            .await
-            .expect("clickhouse answers");
-        let (status, text) = (answer.status(), answer.text().await.expect("a whole answer"));
-        assert!(status.is_success(), "{statement}: {text}");
-        text
+        self.try_ask(statement).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What a statement answers, or why it does not.
+    pub async fn try_ask(&self, statement: &str) -> Result<String, String> {
+        let url =
+            format!("{}/?database=callmeter&output_format_json_quote_64bit_integers=0", self.clickhouse);
+        let request = self.http.post(url).basic_auth(callmeter_engines::ADMIN_USER, Some(PASSWORD));
+        let request = request.body(statement.to_owned()).timeout(Duration::from_secs(60));
+        let answer = request.send().await.map_err(|error| format!("{statement}: {error}"))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| format!("{statement}: {error}"))?;
+        if status.is_success() { Ok(text) } else { Err(format!("{statement}: {text}")) }
     }
 
     /// The rows of a query, as JSON objects.
-    pub(crate) async fn rows(&self, query: &str) -> Vec<Value> {
-        let text = self.ask(&format!("{query} FORMAT JSONEachRow")).await;
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON row")).collect()
+    pub async fn rows(&self, query: &str) -> Vec<Value> {
+        self.try_rows(query).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The rows of a query, as JSON objects, or why there are none.
+    pub async fn try_rows(&self, query: &str) -> Result<Vec<Value>, String> {
+        let text = self.try_ask(&format!("{query} FORMAT JSONEachRow")).await?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).map_err(|error| format!("{query}: {error}")))
+            .collect()
     }
 
     /// The one number that a query answers.
-    pub(crate) async fn number(&self, query: &str) -> i64 {
+    pub async fn number(&self, query: &str) -> i64 {
         let rows = self.rows(query).await;
         let value = rows[0].as_object().and_then(|row| row.values().next()).expect("one value");
         value.as_i64().unwrap_or_else(|| panic!("{query}: {value} is no integer"))
     }
 
     /// Sends a body to ingest and returns status and answer.
-    pub(crate) async fn send(&self, url: &str, kind: &str, body: Vec<u8>) -> (u16, Value) {
+    pub async fn send(&self, url: &str, kind: &str, body: Vec<u8>) -> (u16, Value) {
         let request = self.http.post(url).bearer_auth(&self.key).header("content-type", kind).body(body);
         let answer = request.send().await.expect("ingest answers");
         let status = answer.status().as_u16();
@@ -266,7 +260,7 @@ impl Stack {
     }
 
     /// Waits until every record of the calls topic has been counted.
-    pub(crate) async fn drained(&self, records: i64) {
+    pub async fn drained(&self, records: i64) {
         eventually("all records are counted", Duration::from_secs(60), async || {
             let consumed = self.number("SELECT toInt64(sum(consumed)) FROM ledger").await;
             if consumed == records {
@@ -278,39 +272,30 @@ impl Stack {
         .await;
     }
 
-    fn tails(&self) -> String {
+    /// The last lines of every role's log.
+    pub fn tails(&self) -> String {
         self.roles.iter().map(|role| format!("\n--- {}\n{}", role.name, role.tail())).collect()
     }
 }
 
-impl Role {
-    fn tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n")
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        // It may have been killed by the test already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A port that is free now.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 /// Asks again until it is so; what was last wrong is told when it never is.
-pub(crate) async fn eventually(what: &str, bound: Duration, ask: impl AsyncFn() -> Result<(), String>) {
+pub async fn eventually(what: &str, bound: Duration, ask: impl AsyncFn() -> Result<(), String>) {
+    let answer = within(bound, ask).await;
+    answer.unwrap_or_else(|problem| panic!("{what}: not within {bound:?}: {problem}"));
+}
+
+/// Asks again until it is so, or says what was last wrong.
+pub async fn within(bound: Duration, ask: impl AsyncFn() -> Result<(), String>) -> Result<(), String> {
     let began = Instant::now();
     loop {
         match ask().await {
-            Ok(()) => return,
-            Err(problem) if began.elapsed() > bound => panic!("{what}: not within {bound:?}: {problem}"),
+            Ok(()) => return Ok(()),
+            Err(problem) if began.elapsed() > bound => return Err(problem),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

@@ -1,0 +1,14 @@
+//! What the end-to-end tests and the chaos command share.
+//!
+//! [`stack`] starts an installation on genuine engines, [`producer`] and [`tariff`] say what services send and what it
+//! costs, [`oracle`] recomputes the tables from the log with code of its own, [`stored`] reads what the tables hold, and
+//! [`inspector`] compares the two, invariant by invariant. Promise: a check that could not be made is a violation.
+
+pub mod inspector;
+pub mod oracle;
+pub mod producer;
+pub mod role;
+pub mod stack;
+pub mod stored;
+pub mod tariff;
+pub mod topic;
