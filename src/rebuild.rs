@@ -7,12 +7,16 @@ mod progress;
 mod render;
 
 use crate::{commands, config, config::Config, migrate, telemetry};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use args::RebuildArgs;
 use callmeter_aggregator::rebuild::{self, Access, Order, Report, Swap};
 use callmeter_schemas::sql::VERSION;
 use progress::Progress;
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    pin::pin,
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Does what the command line asks for.
@@ -45,18 +49,23 @@ async fn run(config: Config, args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let access = Access { aggregator, kafka, clickhouse };
     let progress = Arc::new(Progress::start(args.swap, &args.into));
     let tell = Arc::clone(&progress);
-    let order = order(&args);
+    let (order, database) = (order(&args), access.clickhouse.database.clone());
+    let stop = Arc::clone(&order.stop);
+    let mut run = pin!(rebuild::run(order, access, Arc::new(move |step| tell.tell(step))));
     let report = tokio::select! {
-        report = rebuild::run(order, access.clone(), Arc::new(move |tell_of| tell.tell(tell_of))) => report?,
+        report = &mut run => report?,
         signal = signalled() => {
             signal?;
-            // What was being done is dropped by now; live may have been held.
-            rebuild::release(&access.clickhouse, &args.into).await.context("stopped; run `callmeter rebuild --abort`")?;
-            bail!("stopped; nothing was replaced unless a line above says so")
+            eprintln!("stopping; a second signal ends at once, and may leave counting held");
+            stop.store(true, Ordering::Relaxed);
+            tokio::select! {
+                report = &mut run => report?,
+                _ = signalled() => bail!("ended at once; run `callmeter rebuild --abort`, in case counting is held"),
+            }
         }
     };
     progress.end();
-    print(&report, &access.clickhouse.database, args.json)?;
+    print(&report, &database, args.json)?;
     Ok(if report.equal || report.before.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -64,7 +73,8 @@ async fn run(config: Config, args: RebuildArgs) -> anyhow::Result<ExitCode> {
 fn order(args: &RebuildArgs) -> Order {
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let swap = args.swap.then(|| Swap { stamp, note: args.note.clone() });
-    Order { from: args.from.clone(), ahead: args.ahead, into: args.into.clone(), swap }
+    let stop = Arc::default();
+    Order { from: args.from.clone(), ahead: args.ahead, into: args.into.clone(), swap, stop }
 }
 
 async fn signalled() -> anyhow::Result<()> {

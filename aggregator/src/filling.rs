@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use callmeter_schemas::DeadLetter;
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Sealed {
     pub(crate) range: Range,
     pub(crate) block: Bytes,
     pub(crate) letters: Arc<Vec<DeadLetter>>,
+    /// Whether the letters were acknowledged: a batch that is held back for long repeats its insert alone.
+    pub(crate) lettered: Arc<AtomicBool>,
     pub(crate) counted: u64,
     pub(crate) duplicates: u64,
     pub(crate) rows: u64,
@@ -228,6 +230,7 @@ impl Filling {
             duplicates: batch.duplicates,
             rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
+            lettered: Arc::default(),
             letters: Arc::new(
                 batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
             ),

@@ -7,6 +7,7 @@
 //! go on; who is killed in between leaves them held, which [`release`] ends.
 
 mod compare;
+mod order;
 pub mod plan;
 mod recount;
 mod report;
@@ -15,30 +16,25 @@ mod survey;
 mod tables;
 
 pub use compare::{Cells, Differing, Sums, Totals};
+pub use order::{Access, Order, RebuildError, Swap, Tell, Teller};
 pub use recount::RecountError;
 pub use report::{LedgerPart, Report};
 
 use crate::{
-    AggregatorConfig, AggregatorError, AggregatorMetrics,
+    AggregatorConfig, AggregatorMetrics,
     clickhouse::{brief, client},
     config::std_duration,
-    fetch::FetchError,
     lane::{Assignment, Lane},
     pipeline,
     recovery::Range,
 };
-use callmeter_schemas::config::{ClickHouseConfig, KafkaConfig};
-use jiff::SignedDuration;
-use plan::{From, Plan, PlanError};
+use callmeter_schemas::config::ClickHouseConfig;
+use plan::Plan;
 use prometheus_client::registry::Registry;
 use recount::Recount;
 use state::Standing;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 use tables::Tables;
@@ -49,96 +45,6 @@ const FEW: i64 = 20_000;
 const ROUNDS: u32 = 8;
 /// Longest wait for the inserts that were running when live was held, beyond their own bound.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the operator asked for.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Where it begins; `None`: go on with the table that an earlier rebuild left.
-    pub from: Option<From>,
-    /// How far an event's time may lie ahead of the moment at which its record was appended.
-    pub ahead: SignedDuration,
-    /// Table for what is recounted.
-    pub into: String,
-    /// `None`: compare only. Else what is recounted takes the place of live.
-    pub swap: Option<Swap>,
-}
-
-/// How live is replaced.
-#[derive(Clone, Debug)]
-pub struct Swap {
-    /// UTC time, for the name of the table that live becomes.
-    pub stamp: String,
-    /// Stands in the ledger's row of the rebuild.
-    pub note: String,
-}
-
-/// What happens meanwhile.
-#[derive(Clone, Debug)]
-pub enum Tell {
-    /// What will be recounted.
-    Planned(Plan),
-    /// How far one partition is.
-    #[allow(missing_docs, reason = "offsets of the partition")]
-    Counted { partition: i32, first: i64, next: i64, until: i64 },
-    /// A sentence for people.
-    Line(String),
-}
-
-/// Takes what happens meanwhile.
-pub type Teller = Arc<dyn Fn(Tell) + Send + Sync>;
-
-/// Where everything is.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each is a section of the configuration")]
-pub struct Access {
-    pub aggregator: AggregatorConfig,
-    pub kafka: KafkaConfig,
-    pub clickhouse: ClickHouseConfig,
-}
-
-/// Why a rebuild failed.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum RebuildError {
-    #[error(transparent)]
-    Setup(#[from] AggregatorError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Recount(#[from] RecountError),
-    #[error("kafka: {0}")]
-    Kafka(#[from] FetchError),
-    #[error("kafka does not say what the topic's id is; is it reachable (setting kafka.brokers)?")]
-    NoIdentity,
-    #[error("clickhouse: {}", brief(.0))]
-    ClickHouse(#[from] clickhouse::error::Error),
-    #[error(
-        "--into {0}: choose a name of letters, digits and '_', other than those that a rebuild uses itself"
-    )]
-    Name(String),
-    #[error("table {0} exists and was not made by a rebuild; choose another name with --into")]
-    Occupied(String),
-    #[error("there is no table {0} that an earlier rebuild left; run `callmeter rebuild --from …` first")]
-    NoTable(String),
-    #[error(
-        "table {0} was counted with price book {1:?}, and now it is {2:?}; run `callmeter rebuild --from …` anew"
-    )]
-    OtherBook(String, String, String),
-    #[error(
-        "inserts are held by another rebuild, or by one that was killed; when none runs: `callmeter rebuild --abort`"
-    )]
-    Held,
-    #[error("an insert that began before counting was held does not end")]
-    Busy,
-    #[error("partition {0} went on under another identity meanwhile; run the rebuild anew")]
-    Replaced(i32),
-    #[error("what would take the place of deltas does not add up; nothing was exchanged")]
-    Unequal,
-    #[error("a task of the rebuild failed")]
-    Task,
-    #[error("{0}counting is still held: {1}; when clickhouse answers, run `callmeter rebuild --abort`")]
-    StillHeld(String, String),
-}
 
 /// Lets inserts go on that a killed rebuild left held, and drops what it left; the tables that were held.
 pub async fn release(clickhouse: &ClickHouseConfig, into: &str) -> Result<Vec<String>, RebuildError> {
@@ -159,8 +65,7 @@ pub async fn run(order: Order, access: Access, tell: Teller) -> Result<Report, R
     tables.put_away(false).await?;
     let plan = plan_of(&order, &tables, &lane, &base, &tell).await?;
     tell(Tell::Planned(plan.clone()));
-    let stop = Guard(Arc::new(AtomicBool::new(false)));
-    let mut rebuild = Rebuild { order, tables, lane, base, plan, stop, tell, recounts: Vec::new() };
+    let mut rebuild = Rebuild { order, tables, lane, base, plan, tell, recounts: Vec::new() };
     rebuild.catch_up().await?;
     let held = rebuild.while_held().await?;
     rebuild.report(held).await
@@ -201,15 +106,6 @@ fn lane(access: &Access, into: &str) -> Result<Lane, RebuildError> {
     Ok(Lane { store: lane.store.of_table(into), ..lane })
 }
 
-/// Ends the recounts when the rebuild is dropped.
-struct Guard(Arc<AtomicBool>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// What is left of live once it was held.
 struct Held {
     /// How it stood.
@@ -227,7 +123,6 @@ struct Rebuild {
     lane: Lane,
     base: String,
     plan: Plan,
-    stop: Guard,
     tell: Teller,
     recounts: Vec<Recount>,
 }
@@ -267,11 +162,18 @@ impl Rebuild {
             running
                 .push(tokio::task::spawn_blocking(move || recount.count_to(marker, &gaps).map(|()| recount)));
         }
+        let mut result = Ok(());
         for task in running {
-            let recount = task.await.map_err(|_| RebuildError::Task)?;
-            self.recounts.push(recount?);
+            match task.await.map_err(|_| RebuildError::Task)? {
+                Ok(recount) => self.recounts.push(recount),
+                Err(error) => {
+                    // The others need not go on; what failed first is told.
+                    result = result.and(Err(error.into()));
+                    self.order.stop.store(true, Ordering::Relaxed);
+                }
+            }
         }
-        Ok(())
+        result
     }
 
     /// Adds a partition: a planned one, or one that came into being meanwhile and is recounted whole.
@@ -297,7 +199,7 @@ impl Rebuild {
             lane: self.lane.clone(),
             source: source.to_owned(),
             partition,
-            stop: Arc::clone(&self.stop.0),
+            stop: Arc::clone(&self.order.stop),
         };
         self.recounts.push(Recount::new(assignment, first, Arc::clone(&self.tell)));
         Ok(())
@@ -308,7 +210,7 @@ impl Rebuild {
         self.say("counting is held: aggregators keep their batches and try again");
         let began = Instant::now();
         let patience = std_duration(self.lane.config.insert_timeout) + PATIENCE;
-        let held = match self.tables.hold(patience).await {
+        let held = match self.tables.hold(patience, &self.order.stop).await {
             Err(RebuildError::Held) => return Err(RebuildError::Held),
             Err(error) => Err(error),
             Ok(()) => self.end_together().await,
@@ -340,6 +242,9 @@ impl Rebuild {
         self.say("rows are put together: what was recounted, older windows as they are, the whole ledger");
         let note = report::note(&swap, &self.plan);
         self.tables.make_replacement(&self.plan, &standing, &note).await?;
+        if self.order.stop.load(Ordering::Relaxed) {
+            return Err(RebuildError::Stopped);
+        }
         let before = format!("deltas_before_{}", swap.stamp);
         self.tables.exchange(&before).await?;
         self.say(&format!("what was recounted is now in deltas; what was there is in {before}"));

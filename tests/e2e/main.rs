@@ -7,6 +7,7 @@ mod alerts;
 mod exactness;
 mod intake;
 mod prices;
+mod rebuild;
 mod telemetry;
 mod up;
 mod views;

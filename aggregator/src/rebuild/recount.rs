@@ -34,7 +34,7 @@ pub enum RecountError {
     Silent(i32, i64),
     #[error("partition {0}: clickhouse does not take the rows; its last answer stands above")]
     Store(i32),
-    #[error("partition {0}: stopped")]
+    #[error("partition {0}: stopped; nothing was replaced")]
     Over(i32),
 }
 

@@ -6,7 +6,10 @@
 
 use super::{RebuildError, plan::Plan, state::Standing};
 use clickhouse::{Client, RowOwned, RowRead, error::Error};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 /// What is counted.
 const DELTAS: &str = "deltas";
@@ -133,7 +136,7 @@ impl Tables {
     }
 
     /// Holds live's inserts, and returns when none is running any more.
-    pub(crate) async fn hold(&self, patience: Duration) -> Result<(), RebuildError> {
+    pub(crate) async fn hold(&self, patience: Duration, stop: &AtomicBool) -> Result<(), RebuildError> {
         let sql = format!("ALTER TABLE {DELTAS} ADD CONSTRAINT {CONSTRAINT} CHECK 0");
         self.run(QUESTION, &sql).await.map_err(|error| match error {
             Error::BadResponse(text) if text.starts_with(ALREADY_HELD) => RebuildError::Held,
@@ -145,6 +148,9 @@ impl Tables {
         while self.rows::<u64>(running).await?.first().is_none_or(|running| *running > 0) {
             if began.elapsed() > patience {
                 return Err(RebuildError::Busy);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(RebuildError::Stopped);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
