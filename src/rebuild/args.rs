@@ -10,8 +10,7 @@ use jiff::SignedDuration;
 pub(crate) struct RebuildArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Where to begin: earliest; a time such as 2026-11-20T00:00:00Z, from which on windows are counted anew; an offset of
-    /// every partition; or an offset of each, such as 0:1200,1:1180
+    /// earliest, a time such as 2026-11-20T00:00:00Z, an offset of all partitions, or of each: 0:1200,1:1180
     #[arg(long, value_name = "BEGINNING", value_parser = From::parse, required_unless_present_any = ["compare_only", "abort"])]
     pub(crate) from: Option<From>,
     /// Table for what is counted anew; one that an earlier rebuild left is dropped first
@@ -38,6 +37,9 @@ pub(crate) struct RebuildArgs {
 }
 
 const NOTES: &str = "\
+From a time on: windows that begin at the next full hour or later; the log is read from --ahead before that. From an
+offset on: windows that begin --ahead after its record or later, at a full hour. No older window is touched.
+
 Aggregators go on meanwhile. For a moment at the end their inserts are held, so that both tables end at the same
 records; with --swap also while the rows are put together. What was counted waits and is not lost.
 

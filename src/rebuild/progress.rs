@@ -54,12 +54,21 @@ impl Progress {
             Ok(cut) if plan.cut_s > 0 => format!("windows from {cut} on"),
             _ => "all windows".to_owned(),
         };
-        let book = if plan.price_book.is_empty() { "no price book" } else { &plan.price_book };
+        let book = match plan.price_book.as_str() {
+            "" => "no price book".to_owned(),
+            book => format!("price book {book}"),
+        };
         let (windows, into) = (&windows, &self.into);
         self.line(&format!(
             "counting anew from {} (partition:offset) into {into}: {windows}, {book}",
             firsts.join(",")
         ));
+        if let Some(bars) = &self.bars {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            for partition in plan.starts.iter().map(|start| start.partition) {
+                state.bars.insert(partition, bars.add(bar(partition)));
+            }
+        }
         if self.swap {
             self.line(&format!(
                 "then {windows} of deltas are replaced; the table as it was stays under another name"
@@ -101,7 +110,7 @@ impl Progress {
 
 fn bar(partition: i32) -> ProgressBar {
     let bar = ProgressBar::no_length().with_message(format!("partition {partition}"));
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
         bar.set_style(style);
     }
     bar

@@ -1,6 +1,6 @@
 //! The report of a rebuild for people: a report enters, its text leaves.
 
-use callmeter_aggregator::rebuild::{Differing, LedgerPart, Report, Totals};
+use callmeter_aggregator::rebuild::{Cells, Differing, LedgerPart, Report, Totals};
 use std::fmt::Write;
 
 /// Longest value of a column that is shown in full, in characters.
@@ -25,6 +25,12 @@ fn write(out: &mut String, report: &Report, database: &str) -> std::fmt::Result 
         "cells    {} equal, {} different, {} only live, {} only rebuilt",
         cells.equal, cells.different, cells.only_live, cells.only_rebuilt
     )?;
+    if report.cut.is_some() && cells == Cells::default() {
+        writeln!(
+            out,
+            "         no such window holds anything; an earlier --from, or a shorter --ahead, compares more"
+        )?;
+    }
     for sums in &report.sums {
         let currency = if sums.currency.is_empty() { "no cost" } else { &sums.currency };
         writeln!(out, "{currency:<8} calls {}", pair(sums.calls_live, sums.calls_rebuilt))?;
@@ -94,7 +100,7 @@ fn short(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use callmeter_aggregator::rebuild::{Cells, Sums};
+    use callmeter_aggregator::rebuild::Sums;
 
     #[test]
     fn a_report_shows_what_differs_and_the_way_back() {

@@ -1,5 +1,7 @@
 //! The tables are what the log says: recounted beside live, compared, mended, repriced, and let go after a kill.
 
+mod traffic;
+
 use crate::{exactness::send, intake::same_as_oracle};
 use callmeter_harness::{
     oracle::Oracle,
@@ -14,15 +16,8 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use std::{
-    process::Output,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{process::Output, thread::JoinHandle, time::Duration};
+use traffic::{Traffic, Transactions};
 
 /// Frequent batches make many inserts that a held table meets.
 const HASTY: [(&str, &str); 1] = [("AGGREGATOR__FLUSH_INTERVAL", "20ms")];
@@ -31,35 +26,6 @@ const HASTY: [(&str, &str); 1] = [("AGGREGATOR__FLUSH_INTERVAL", "20ms")];
 const FALSIFY: &str = "INSERT INTO deltas (kind, window_start, workspace, customer, integration, endpoint, tier, environment, \
     currency, calls, latency, cost) SELECT 'data', window_start, workspace, customer, integration, endpoint, tier, environment, \
     currency, 1, map(3, 1), 0.01 FROM rollups WHERE ";
-
-/// Services that go on sending until they are told to stop.
-struct Traffic {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Traffic {
-    fn start(stack: &Stack) -> Self {
-        let (brokers, stop) = (stack.kafka.clone(), Arc::new(AtomicBool::new(false)));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let direct = Direct::new(&brokers);
-            for round in 0.. {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                send(&direct, 100_000 + round * 50..100_000 + (round + 1) * 50);
-                std::thread::sleep(Duration::from_millis(30));
-            }
-        });
-        Self { stop, thread }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the services sent");
-    }
-}
 
 /// Runs `rebuild` while the test goes on; its report, and its exit status.
 async fn rebuild(stack: &Stack, args: &[&str]) -> (Value, i32) {
@@ -90,7 +56,9 @@ fn a_false_cell_is_found_and_mended_while_counting_goes_on() {
         let aggregator = stack.role("aggregate", &HASTY).await;
         send(&Direct::new(&stack.kafka), 0..3_000);
         same_as_oracle(stack).await;
-        let traffic = Traffic::start(stack);
+        let direct = Direct::new(&stack.kafka);
+        let traffic =
+            Traffic::start(move |round| send(&direct, 100_000 + round * 50..100_000 + (round + 1) * 50));
 
         let (report, status) = rebuild(stack, &["--from", "earliest"]).await;
         cells(&report, 0, 0, 0);
@@ -141,6 +109,31 @@ fn a_false_cell_is_found_and_mended_while_counting_goes_on() {
         same_as_oracle(stack).await;
         // The process that was there from the beginning.
         stack.terminate(aggregator);
+    });
+}
+
+#[test]
+fn offsets_that_hold_no_record_are_passed_as_live_passed_them() {
+    with_stack(async |stack| {
+        stack.role("aggregate", &HASTY).await;
+        let mut transactions = Transactions::new(&stack.kafka);
+        let traffic = Traffic::start(move |round| transactions.send(round));
+        eventually("some are counted", Duration::from_secs(30), async || {
+            match stack.number("SELECT toInt64(sum(consumed)) FROM ledger").await {
+                consumed if consumed > 30 => Ok(()),
+                consumed => Err(consumed.to_string()),
+            }
+        })
+        .await;
+        for _ in 0..3 {
+            let (report, status) = rebuild(stack, &["--from", "earliest"]).await;
+            cells(&report, 0, 0, 0);
+            assert_eq!(status, 0);
+            let parts = report["ledger"].as_array().expect("a list");
+            let unused = |part: &Value| part["next_offset"].as_i64() > part["rebuilt"]["consumed"].as_i64();
+            assert!(parts.iter().any(unused), "{report:#}");
+        }
+        traffic.end();
     });
 }
 

@@ -99,7 +99,7 @@ pub struct Differing {
     pub window_start: String,
     /// Name and value of each dimension that is not empty.
     pub key: Vec<(String, String)>,
-    /// Name of each column that differs, and its value in live and in what was recomputed.
+    /// Name of each column that differs, and its value in live and in what was recomputed; of a map the entries that differ.
     pub columns: Vec<(String, String, String)>,
 }
 
@@ -165,8 +165,19 @@ impl Sides<'_> {
     /// The question for [`Differing`].
     pub(crate) fn differing(&self) -> String {
         let key = DIMENSIONS.map(|name| format!("('{name}', toString({name}))")).join(", ");
+        // Of a map only the entries that differ: a histogram has hundreds.
+        let value = |name: &str, merge: &str, side: &str, other: &str| match merge {
+            "sumMap" => {
+                format!("toString(mapFilter((key, sum) -> sum != {other}_{name}[key], {side}_{name}))")
+            }
+            _ => format!("toString({side}_{name})"),
+        };
         let columns = VALUES
-            .map(|(name, _)| format!("('{name}', toString(live_{name}), toString(rebuilt_{name}))"))
+            .map(|(name, merge)| {
+                let (live, rebuilt) =
+                    (value(name, merge, "live", "rebuilt"), value(name, merge, "rebuilt", "live"));
+                format!("('{name}', {live}, {rebuilt})")
+            })
             .join(", ");
         let order = DIMENSIONS.join(", ");
         format!(
