@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use std::{process::Output, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, process::Output, thread::JoinHandle, time::Duration};
 use traffic::{Traffic, Transactions};
 
 /// Frequent batches make many inserts that a held table meets.
@@ -113,7 +113,7 @@ fn a_false_cell_is_found_and_mended_while_counting_goes_on() {
 }
 
 #[test]
-fn offsets_that_hold_no_record_are_passed_as_live_passed_them() {
+fn offsets_that_hold_no_record_and_gaps_are_passed_as_live_passed_them() {
     with_stack(async |stack| {
         stack.role("aggregate", &HASTY).await;
         let mut transactions = Transactions::new(&stack.kafka);
@@ -133,6 +133,44 @@ fn offsets_that_hold_no_record_are_passed_as_live_passed_them() {
             let unused = |part: &Value| part["next_offset"].as_i64() > part["rebuilt"]["consumed"].as_i64();
             assert!(parts.iter().any(unused), "{report:#}");
         }
+
+        // Records that an operator gave up while nothing was counted: they are remembered and never counted.
+        stack.kill(0);
+        let markers: BTreeMap<i64, i64> = stack
+            .rows("SELECT toInt64(partition) AS partition, next_offset FROM markers")
+            .await
+            .iter()
+            .filter_map(|row| Some((row["partition"].as_i64()?, row["next_offset"].as_i64()?)))
+            .collect();
+        let topic = Topic::new(&stack.kafka, "callmeter.calls.v1");
+        eventually("every partition has more records", Duration::from_secs(60), async || {
+            let ends = topic.bounds();
+            let far = |(partition, marker): (&i64, &i64)| ends[&(*partition as i32)].1 > marker + 40;
+            if markers.iter().all(far) { Ok(()) } else { Err(format!("{ends:?}")) }
+        })
+        .await;
+        for (kind, first, lost) in [("gap", "next_offset", 20), ("mark", "0", 0)] {
+            let row = format!("'{kind}', source, partition, {first}, next_offset + 20, {lost}");
+            stack
+                .execute(&format!(
+                    "INSERT INTO deltas (kind, src, part, batch_first, next_offset, lost) SELECT {row} FROM markers"
+                ))
+                .await;
+        }
+        let counted = "SELECT toInt64(countIf(kind = 'batch' AND first_offset > gap)) FROM ledger INNER JOIN \
+            (SELECT partition, max(first_offset) AS gap FROM ledger WHERE kind = 'gap' GROUP BY partition) AS gaps USING partition";
+        stack.restart(0);
+        eventually("counting goes on after the gaps", Duration::from_secs(30), async || {
+            match stack.number(counted).await {
+                0 => Err("no batch yet".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let (report, status) = rebuild(stack, &["--from", "earliest", "--swap"]).await;
+        cells(&report, 0, 0, 0);
+        assert_eq!((status, &report["equal"]), (0, &Value::Bool(true)));
+        assert_eq!(stack.number("SELECT toInt64(sum(lost)) FROM ledger").await, 20 * markers.len() as i64);
         traffic.end();
     });
 }
