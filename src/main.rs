@@ -9,10 +9,12 @@ mod commands;
 mod config;
 mod doctor;
 mod migrate;
+mod partitions;
 mod prices;
 mod profiles;
 mod rebuild;
 mod roles;
+mod table;
 mod telemetry;
 mod up;
 

@@ -8,7 +8,7 @@
 
 use crate::{
     call_rows::{COLUMNS, CallRows, Found},
-    clickhouse::brief,
+    clickhouse::{Standing, brief},
     lane::Assignment,
     reader::{Reader, Verdict},
 };
@@ -26,9 +26,9 @@ const MAX_BYTES: usize = 32 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Writes a partition's attempts until told to stop.
-pub(crate) fn write(assignment: Assignment) {
+pub(crate) fn write(mut assignment: Assignment) {
     while !assignment.is_over() {
-        if let Some(reader) = begin(&assignment) {
+        if let Some(reader) = begin(&mut assignment) {
             follow(&assignment, reader);
         }
         pause(&assignment, Duration::from_secs(1));
@@ -36,7 +36,13 @@ pub(crate) fn write(assignment: Assignment) {
 }
 
 /// Finds where to go on and starts to read there; `None` when something is away.
-fn begin(assignment: &Assignment) -> Option<Reader> {
+fn begin(assignment: &mut Assignment) -> Option<Reader> {
+    let standing =
+        unless_over(assignment, assignment.lane.store.standing(&assignment.log, assignment.partition))?;
+    let Standing { source, marker, genesis, .. } = standing
+        .inspect_err(|error| tracing::warn!(partition = assignment.partition, error = %brief(error), "marker not readable"))
+        .ok()?;
+    assignment.source = source;
     let (lane, partition) = (&assignment.lane, assignment.partition);
     let position = match unless_over(assignment, lane.store.calls_position(assignment.owner()))? {
         Ok(position) => position,
@@ -52,7 +58,11 @@ fn begin(assignment: &Assignment) -> Option<Reader> {
             return None;
         }
     };
-    let from = position.unwrap_or(low).clamp(low, high);
+    if marker.is_some_and(|marker| marker > high) {
+        // Truncated: its rows would take the place of those that stood at the same offsets before. An operator decides.
+        return None;
+    }
+    let from = position.or(genesis).unwrap_or(low).clamp(low, high);
     if let Some(position) = position.filter(|position| *position != from) {
         tracing::error!(
             partition,

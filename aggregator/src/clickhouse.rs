@@ -4,6 +4,9 @@
 //! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
 //! insert did not land.
 
+mod decided;
+mod standing;
+
 use crate::{
     progress::Progress,
     recovery::Answer,
@@ -16,19 +19,22 @@ use clickhouse::{Client, Row, error::Error};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
+pub use standing::Standing;
+
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The marker of a partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
-fn marker_of(table: &str) -> String {
-    format!(
-        "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM {table} \
-         WHERE kind = 'mark' AND src = {{src:String}} AND part = {{part:Int32}}"
-    )
+/// The table of what is counted.
+const LIVE: &str = "deltas";
+
+/// Columns that an insert fills, and their types as sent.
+#[derive(Clone, Copy)]
+struct Target {
+    columns: &'static str,
+    structure: &'static str,
 }
 
-/// The table of what is counted.
-const DELTAS: &str = "deltas";
+const DELTAS: Target = Target { columns: COLUMNS, structure: STRUCTURE };
 
 /// A line that was published, by what its past was told in.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
@@ -61,7 +67,7 @@ pub struct Store {
 impl Store {
     /// Access with the settings of the configuration; nothing is contacted yet.
     pub fn new(config: &ClickHouseConfig, insert_timeout: Duration) -> Self {
-        Self { client: client(config), insert_timeout, table: DELTAS.into() }
+        Self { client: client(config), insert_timeout, table: LIVE.into() }
     }
 
     /// Access to another table of the same form, whose inserts shut out no insert into this one.
@@ -69,10 +75,23 @@ impl Store {
         Self { table: table.into(), ..self.clone() }
     }
 
-    /// The next offset to count.
+    /// The next offset to count of one source; -1 stands for none: `max` over no rows would be 0 and pass for genesis.
     pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
-        let marker: i64 = self.ask(self.client.query(&marker_of(&self.table)), owner).await?;
+        let marker: i64 = self.ask(self.client.query(&self.marker_sql()), owner).await?;
         Ok((marker >= 0).then_some(marker))
+    }
+
+    fn marker_sql(&self) -> String {
+        format!(
+            "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM {} \
+             WHERE kind = 'mark' AND src = {{src:String}} AND part = {{part:Int32}}",
+            self.table
+        )
+    }
+
+    /// What an insert checks: that the marker stands at its first offset.
+    fn at_marker(&self, first: i64) -> String {
+        format!("throwIf(({}) != {first}, 'FENCED') = 0", self.marker_sql())
     }
 
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
@@ -83,8 +102,7 @@ impl Store {
     /// Inserts the block of a batch that begins at `first`.
     #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
     pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
-        let check = format!("throwIf(({}) != {first}, 'FENCED') = 0", marker_of(&self.table));
-        self.guarded(owner, &check, block).await
+        self.guarded(owner, DELTAS, &self.at_marker(first), block).await
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
@@ -95,12 +113,13 @@ impl Store {
              AND src = {{src:String}} AND part = {{part:Int32}}) != 0, 'FENCED') = 0",
             self.table
         );
-        self.guarded(owner, &check, block).await
+        self.guarded(owner, DELTAS, &check, block).await
     }
 
-    async fn guarded(&self, owner: Owner<'_>, check: &str, block: Bytes) -> Answer {
+    async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {
+        let Target { columns, structure } = target;
         let sql = format!(
-            "INSERT INTO {} ({COLUMNS}) SELECT {COLUMNS} FROM input('{STRUCTURE}') WHERE {check} FORMAT Native",
+            "INSERT INTO {} ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native",
             self.table
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
@@ -144,7 +163,7 @@ impl Store {
     fn mutex(&self, owner: Owner<'_>) -> String {
         let database = self.client.database().unwrap_or_default();
         match &*self.table {
-            DELTAS => format!("{database}/{}/{}", owner.src, owner.part),
+            LIVE => format!("{database}/{}/{}", owner.src, owner.part),
             table => format!("{database}.{table}/{}/{}", owner.src, owner.part),
         }
     }
@@ -216,18 +235,22 @@ impl Store {
         let rows: Vec<String> = progress
             .iter()
             .map(|row| {
-                let Progress { partition, counted_up_to_ms, lag_records, observed_ms } = row;
+                let Progress { partition, counted_up_to_ms, lag_records, observed_ms, .. } = row;
                 format!(
                     "({{source:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
-                     fromUnixTimestamp64Milli({observed_ms}))"
+                     fromUnixTimestamp64Milli({observed_ms}), {{stopped_{partition}:String}})"
                 )
             })
             .collect();
         let sql = format!(
-            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at) SETTINGS async_insert = 0 VALUES {}",
+            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at, stopped) \
+             SETTINGS async_insert = 0 VALUES {}",
             rows.join(", ")
         );
         let query = self.client.query(&sql).param("source", source);
+        let query = progress
+            .iter()
+            .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
 }

@@ -127,6 +127,13 @@ impl Fetcher {
             .filter(|offset| *offset >= 0))
     }
 
+    /// The partitions of the topic.
+    pub fn partitions(&self) -> Result<Vec<i32>, FetchError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5))?;
+        let topic = metadata.topics().iter().filter(|topic| topic.name() == self.name);
+        Ok(topic.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect())
+    }
+
     /// The id of the Kafka cluster; `None` when no broker answers in time.
     pub fn cluster_id(&self) -> Option<String> {
         self.consumer.client().fetch_cluster_id(Duration::from_secs(5))

@@ -45,6 +45,8 @@ pub(crate) struct Assignment {
     /// What the lane shares.
     pub lane: Lane,
     /// Identity of the log.
+    pub log: String,
+    /// Under which its rows stand: the log itself, or what an operator began for it when it was truncated.
     pub source: String,
     /// Kafka partition.
     pub partition: i32,
@@ -75,13 +77,18 @@ impl Worker {
     pub(crate) fn start(
         lane: &Lane,
         name: &str,
-        source: &str,
+        log: &str,
         partition: i32,
         work: impl FnOnce(Assignment) + Send + 'static,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let assignment =
-            Assignment { lane: lane.clone(), source: source.to_owned(), partition, stop: Arc::clone(&stop) };
+        let assignment = Assignment {
+            lane: lane.clone(),
+            log: log.to_owned(),
+            source: log.to_owned(),
+            partition,
+            stop: Arc::clone(&stop),
+        };
         let thread = std::thread::Builder::new()
             .name(format!("{name}-{partition}"))
             .spawn(move || work(assignment))?;

@@ -9,7 +9,7 @@
 use crate::{
     books::Books,
     calls,
-    clickhouse::{Store, brief},
+    clickhouse::Store,
     config::{AggregatorConfig, std_duration},
     dead_letters::DeadLetters,
     fetch::{FetchError, Fetcher},
@@ -17,7 +17,8 @@ use crate::{
     identity,
     lane::{Lane, Worker},
     metrics::{AggregatorMetrics, PartitionLabel},
-    progress::{self, Board, Progress},
+    progress::Board,
+    publish::publish,
     schema::{SchemaError, Schemas},
     worker,
 };
@@ -30,7 +31,7 @@ use rdkafka::error::KafkaError;
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc::Sender},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
@@ -39,6 +40,8 @@ use tokio::{
 
 /// How often progress is published.
 const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// How often Kafka is asked whether the topic is still the one that is counted.
+const IDENTIFY_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait before asking an absent Kafka again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -89,8 +92,14 @@ pub async fn run(
         false => None,
     };
     let books = rollups.clone();
-    let mut crew =
-        Crew { rollups, raw_calls, workers: BTreeMap::new(), source: String::new(), publishing: None };
+    let mut crew = Crew {
+        rollups,
+        raw_calls,
+        workers: BTreeMap::new(),
+        log: String::new(),
+        publishing: None,
+        asking: None,
+    };
     let result = tokio::select! {
         result = crew.follow(changes) => result,
         () = follow_prices(books) => Ok(()),
@@ -158,15 +167,18 @@ struct Crew {
     rollups: Lane,
     raw_calls: Option<Lane>,
     workers: BTreeMap<i32, Vec<Worker>>,
-    /// Identity of the log at the last assignment.
-    source: String,
+    /// Identity of the log that is counted; empty before the first assignment.
+    log: String,
     /// The progress being published.
     publishing: Option<JoinHandle<()>>,
+    /// The question for the log's identity that is under way.
+    asking: Option<JoinHandle<Option<String>>>,
 }
 
 impl Crew {
     async fn follow(&mut self, mut changes: UnboundedReceiver<Change>) -> Result<(), AggregatorError> {
         let mut publish = tokio::time::interval(PUBLISH_EVERY);
+        let mut identify = tokio::time::interval(IDENTIFY_EVERY);
         loop {
             tokio::select! {
                 change = changes.recv() => match change {
@@ -178,23 +190,30 @@ impl Crew {
                     self.look_after()?;
                     self.publish();
                 }
+                _ = identify.tick() => self.identify_again().await?,
             }
         }
     }
 
     async fn hire(&mut self, partitions: &[i32]) -> Result<(), AggregatorError> {
-        let source = self.identify().await;
+        // What was asked before may be older than what is found out now.
+        self.asking = None;
+        self.log = self.identify().await;
+        self.start(partitions)
+    }
+
+    fn start(&mut self, partitions: &[i32]) -> Result<(), AggregatorError> {
         for &partition in partitions {
             let failed = |error: std::io::Error| AggregatorError::Worker(partition, error.to_string());
             let mut workers = vec![
-                Worker::start(&self.rollups, "count", &source, partition, worker::count).map_err(failed)?,
+                Worker::start(&self.rollups, "count", &self.log, partition, worker::count).map_err(failed)?,
             ];
             if let Some(lane) = &self.raw_calls {
-                workers.push(Worker::start(lane, "calls", &source, partition, calls::write).map_err(failed)?);
+                workers
+                    .push(Worker::start(lane, "calls", &self.log, partition, calls::write).map_err(failed)?);
             }
             self.workers.insert(partition, workers);
         }
-        self.source = source;
         self.count_assigned();
         tracing::info!(?partitions, "partitions assigned");
         Ok(())
@@ -203,14 +222,37 @@ impl Crew {
     /// The log's identity, asked for until Kafka answers.
     async fn identify(&self) -> String {
         loop {
-            let fetcher = Arc::clone(&self.rollups.fetcher);
-            let asked = tokio::task::spawn_blocking(move || identity::source(&fetcher, topics::CALLS)).await;
-            if let Ok(Some(source)) = asked {
-                return source;
+            if let Ok(Some(log)) = self.ask_identity().await {
+                return log;
             }
             tracing::warn!(topic = topics::CALLS, "kafka does not say what the topic's id is; asking again");
             tokio::time::sleep(ASK_AGAIN).await;
         }
+    }
+
+    /// Begins anew when the topic is another one than before, which no rebalance may tell. The answer is taken when it is
+    /// there: a Kafka that says nothing holds nothing up.
+    async fn identify_again(&mut self) -> Result<(), AggregatorError> {
+        let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) else {
+            if self.asking.is_none() && !self.workers.is_empty() {
+                self.asking = Some(self.ask_identity());
+            }
+            return Ok(());
+        };
+        let Ok(Some(log)) = asking.await else { return Ok(()) };
+        if log == self.log || self.workers.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(before = self.log, now = log, "the topic was made anew: another log begins");
+        let partitions: Vec<i32> = self.workers.keys().copied().collect();
+        self.dismiss(&partitions);
+        self.log = log;
+        self.start(&partitions)
+    }
+
+    fn ask_identity(&self) -> JoinHandle<Option<String>> {
+        let fetcher = Arc::clone(&self.rollups.fetcher);
+        tokio::task::spawn_blocking(move || identity::source(&fetcher, topics::CALLS))
     }
 
     fn dismiss(&mut self, partitions: &[i32]) {
@@ -249,38 +291,7 @@ impl Crew {
     /// Publishes on a task of its own: a Kafka that does not answer must not hold up a rebalance.
     fn publish(&mut self) {
         if self.publishing.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.publishing = Some(tokio::spawn(publish(self.rollups.clone(), self.source.clone())));
+            self.publishing = Some(tokio::spawn(publish(self.rollups.clone(), self.log.clone())));
         }
     }
-}
-
-async fn publish(lane: Lane, source: String) {
-    let (fetcher, counted) = (Arc::clone(&lane.fetcher), lane.board.all());
-    let asked = tokio::task::spawn_blocking(move || {
-        let seen = counted.into_iter().filter_map(|(partition, counted)| {
-            // The clock first: what is appended after it may be missing in the log's end.
-            let now_ms = now_ms();
-            let (_, high) = fetcher.bounds(partition).ok()?;
-            Some(progress::of(partition, counted, high, now_ms))
-        });
-        seen.collect::<Vec<Progress>>()
-    });
-    let Ok(mut progress) = asked.await else { return };
-    // A partition may have gone while Kafka was asked.
-    progress.retain(|row| lane.board.holds(row.partition));
-    for row in &progress {
-        let label = PartitionLabel { partition: row.partition };
-        lane.metrics.lag.get_or_create(&label).set(row.lag_records);
-    }
-    if progress.is_empty() {
-        return;
-    }
-    if let Err(error) = lane.store.publish(&source, &progress).await {
-        tracing::warn!(error = %brief(&error), "progress not published");
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the one clock of the aggregator; the fold never sees it")]
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

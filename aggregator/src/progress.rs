@@ -9,7 +9,7 @@ use std::{
 };
 
 /// One partition's progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Kafka partition.
     pub partition: i32,
@@ -19,6 +19,8 @@ pub struct Progress {
     pub lag_records: i64,
     /// When this was seen, ms since 1970 UTC.
     pub observed_ms: i64,
+    /// Why it waits for an operator; empty while it is counted.
+    pub stopped: String,
 }
 
 /// What the last committed batch of a partition left behind.
@@ -30,14 +32,34 @@ pub(crate) struct Counted {
     pub appended_ms: i64,
 }
 
+/// A partition as its worker last had it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// What was counted; `None` before anything was found out.
+    pub counted: Option<Counted>,
+    /// Why it waits for an operator; empty while it is counted.
+    pub stopped: String,
+}
+
 /// The partitions of this process, written by their workers and read once in a while.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<i32, Counted>>);
+pub(crate) struct Board(Mutex<BTreeMap<i32, Entry>>);
 
 impl Board {
-    /// Notes a partition's marker.
+    /// Notes the marker of a partition that is counted.
     pub(crate) fn set(&self, partition: i32, counted: Counted) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, counted);
+        let entry = Entry { counted: Some(counted), stopped: String::new() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, entry);
+    }
+
+    /// Notes that a partition waits for an operator; what was counted of it stays so.
+    pub(crate) fn stop(&self, partition: i32, marker: Option<i64>, reason: &str) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.entry(partition).or_default();
+        if let (None, Some(marker)) = (entry.counted, marker) {
+            entry.counted = Some(Counted { marker, appended_ms: 0 });
+        }
+        reason.clone_into(&mut entry.stopped);
     }
 
     /// Forgets a partition that is no longer ours.
@@ -51,21 +73,24 @@ impl Board {
     }
 
     /// All partitions.
-    pub(crate) fn all(&self) -> Vec<(i32, Counted)> {
+    pub(crate) fn all(&self) -> Vec<(i32, Entry)> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
-            .map(|(at, counted)| (*at, *counted))
+            .map(|(at, entry)| (*at, entry.clone()))
             .collect()
     }
 }
 
-/// The progress of a partition whose log ended at `high` when it was `now_ms`.
-pub(crate) fn of(partition: i32, counted: Counted, high: i64, now_ms: i64) -> Progress {
+/// The progress of a partition whose log held `low` up to `high` when it was `now_ms`.
+pub(crate) fn of(partition: i32, entry: Entry, (low, high): (i64, i64), now_ms: i64) -> Progress {
+    let counted = entry.counted.unwrap_or(Counted { marker: low, appended_ms: 0 });
     let lag_records = (high - counted.marker).max(0);
-    let counted_up_to_ms = if lag_records == 0 { now_ms } else { counted.appended_ms };
-    Progress { partition, counted_up_to_ms, lag_records, observed_ms: now_ms }
+    // Of a stopped partition records may be missing although none is left to count.
+    let is_complete = lag_records == 0 && entry.stopped.is_empty();
+    let counted_up_to_ms = if is_complete { now_ms } else { counted.appended_ms };
+    Progress { partition, counted_up_to_ms, lag_records, observed_ms: now_ms, stopped: entry.stopped }
 }
 
 #[cfg(test)]
@@ -74,9 +99,17 @@ mod tests {
 
     #[track_caller]
     fn check(marker: i64, high: i64, lag_records: i64, counted_up_to_ms: i64) {
-        let counted = Counted { marker, appended_ms: 500 };
-        let wanted = Progress { partition: 3, counted_up_to_ms, lag_records, observed_ms: 900 };
-        assert_eq!(of(3, counted, high, 900), wanted);
+        let board = Board::default();
+        board.set(3, Counted { marker, appended_ms: 500 });
+        check_all(&board, high, lag_records, counted_up_to_ms, "");
+    }
+
+    #[track_caller]
+    fn check_all(board: &Board, high: i64, lag_records: i64, counted_up_to_ms: i64, stopped: &str) {
+        let stopped = stopped.to_owned();
+        let wanted = Progress { partition: 3, counted_up_to_ms, lag_records, observed_ms: 900, stopped };
+        let (_, entry) = board.all().remove(0);
+        assert_eq!(of(3, entry, (2, high), 900), wanted);
     }
 
     #[test]
@@ -88,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_partition_says_why_and_is_never_complete() {
+        let board = Board::default();
+        // Nothing of it was ever counted.
+        board.stop(3, None, "replaced");
+        check_all(&board, 10, 8, 0, "replaced");
+        board.stop(3, Some(12), "truncated");
+        check_all(&board, 10, 0, 0, "truncated");
+        board.set(3, Counted { marker: 10, appended_ms: 500 });
+        check_all(&board, 10, 0, 900, "");
+        board.stop(3, Some(10), "flood");
+        check_all(&board, 11, 1, 500, "flood");
+        check_all(&board, 10, 0, 500, "flood");
+    }
+
+    #[test]
     fn a_partition_that_is_gone_is_not_shown() {
         let board = Board::default();
         board.set(1, Counted { marker: 5, appended_ms: 1 });
@@ -95,6 +143,7 @@ mod tests {
         board.set(1, Counted { marker: 7, appended_ms: 2 });
         board.remove(2);
         assert!(board.holds(1) && !board.holds(2));
-        assert_eq!(board.all(), [(1, Counted { marker: 7, appended_ms: 2 })]);
+        let counted = Some(Counted { marker: 7, appended_ms: 2 });
+        assert_eq!(board.all(), [(1, Entry { counted, stopped: String::new() })]);
     }
 }

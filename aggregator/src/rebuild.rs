@@ -32,7 +32,7 @@ use callmeter_schemas::config::ClickHouseConfig;
 use plan::Plan;
 use prometheus_client::registry::Registry;
 use recount::Recount;
-use state::Standing;
+use state::Live;
 use std::{
     sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
@@ -91,7 +91,7 @@ async fn plan_of(
             false => Err(RebuildError::OtherBook(order.into.clone(), plan.price_book, book)),
         };
     };
-    let standing = tables.standing(base).await?;
+    let standing = tables.live(base).await?;
     let plan = survey::plan(lane, from, order.ahead, &standing, tell).await?;
     tables.create(&plan).await?;
     Ok(plan)
@@ -109,7 +109,7 @@ fn lane(access: &Access, into: &str) -> Result<Lane, RebuildError> {
 /// What is left of live once it was held.
 struct Held {
     /// How it stood.
-    standing: Standing,
+    standing: Live,
     /// The table that is compared.
     live: String,
     held_for: Duration,
@@ -131,9 +131,9 @@ impl Rebuild {
     /// Recounts up to the marker, again and again until little is left.
     async fn catch_up(&mut self) -> Result<(), RebuildError> {
         for _ in 0..ROUNDS {
-            let before = self.tables.standing(&self.base).await?;
+            let before = self.tables.live(&self.base).await?;
             self.recount(&before).await?;
-            let after = self.tables.standing(&self.base).await?;
+            let after = self.tables.live(&self.base).await?;
             let left = |(partition, (_, marker, _)): (&i32, &(String, i64, i64))| {
                 marker - before.marker(*partition).unwrap_or(0)
             };
@@ -145,7 +145,7 @@ impl Rebuild {
     }
 
     /// Recounts all partitions up to their markers, side by side.
-    async fn recount(&mut self, standing: &Standing) -> Result<(), RebuildError> {
+    async fn recount(&mut self, standing: &Live) -> Result<(), RebuildError> {
         for (partition, (source, _, genesis)) in &standing.partitions {
             match self.recounts.iter().find(|recount| recount.partition() == *partition) {
                 Some(recount) if recount.source() != source => {
@@ -197,6 +197,7 @@ impl Rebuild {
         };
         let assignment = Assignment {
             lane: self.lane.clone(),
+            log: self.base.clone(),
             source: source.to_owned(),
             partition,
             stop: Arc::clone(&self.order.stop),
@@ -232,7 +233,7 @@ impl Rebuild {
 
     /// Brings both tables to the same offsets, and keeps or replaces live.
     async fn end_together(&mut self) -> Result<Held, RebuildError> {
-        let standing = self.tables.standing(&self.base).await?;
+        let standing = self.tables.live(&self.base).await?;
         self.recount(&standing).await?;
         let held_for = Duration::ZERO;
         let Some(swap) = self.order.swap.clone() else {

@@ -5,6 +5,9 @@
 //! than one action is outstanding; a batch is inserted only while the marker is believed to stand at
 //! its first offset, and ClickHouse checks that belief inside the insert.
 
+mod reason;
+
+pub use reason::StopReason;
 use std::time::Duration;
 
 /// A range of offsets of one partition, `first` included, `next` not.
@@ -42,6 +45,8 @@ pub enum Event {
         low: i64,
         /// Offset after the log's last record.
         high: i64,
+        /// Nothing of this log was ever counted, while another log was: its topic was made anew, or these are other brokers.
+        replaced: bool,
     },
     /// Marker or log bounds could not be read.
     Unreadable,
@@ -86,52 +91,12 @@ pub enum Action {
     Wait(Duration),
     /// Kill this partition's running insert and wait until it is gone.
     KillInsert,
-    /// Consume no more and say so loudly: an operator must decide.
+    /// Consume no more and say so loudly: an operator must decide. After [`Policy::look_again`] report [`Event::Waited`].
     Stop(StopReason),
     /// Drop the batches and stop fetching; the partition is no longer ours.
     Release,
     /// Nothing to do.
     Idle,
-}
-
-/// Why a partition needs an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// The log no longer holds the records after the marker: retention was shorter than the outage.
-    MarkerBelowLog {
-        /// Next offset to count.
-        marker: i64,
-        /// First offset that the log still holds.
-        low: i64,
-    },
-    /// The log ends before the marker: it was truncated.
-    MarkerAboveLog {
-        /// Next offset to count.
-        marker: i64,
-        /// Offset after the log's last record.
-        high: i64,
-    },
-    /// A long run of records that cannot be counted.
-    PoisonFlood {
-        /// First offset of the flood.
-        from: i64,
-    },
-}
-
-impl std::fmt::Display for StopReason {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::MarkerBelowLog { marker, low } => {
-                write!(out, "records {marker}..{low} were deleted by retention before they were counted")
-            }
-            Self::PoisonFlood { from } => {
-                write!(out, "every record from {from} on is poison: a producer writes what is no event")
-            }
-            Self::MarkerAboveLog { marker, high } => {
-                write!(out, "the log ends at {high}, before the marker {marker}: it was truncated")
-            }
-        }
-    }
 }
 
 /// How patient and how mindful a partition is.
@@ -145,6 +110,8 @@ pub struct Policy {
     pub longest_wait: Duration,
     /// Waits for another running insert before it is killed.
     pub waits_before_kill: u32,
+    /// How often a stopped partition looks whether an operator decided.
+    pub look_again: Duration,
 }
 
 impl Default for Policy {
@@ -154,6 +121,7 @@ impl Default for Policy {
             first_wait: Duration::from_millis(50),
             longest_wait: Duration::from_secs(2),
             waits_before_kill: 6,
+            look_again: Duration::from_secs(5),
         }
     }
 }
@@ -180,7 +148,16 @@ enum State {
         waits: u32,
     },
     Killing(Range),
+    /// After the wait the marker is read: an operator may have decided.
     Stopped,
+}
+
+/// A flood of poison that stopped a partition. Neither marker nor log show it, so that it is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Flood {
+    from: i64,
+    /// Where the marker stood, and where the insert that ran would have moved it: anywhere else an operator put it.
+    held: Range,
 }
 
 /// The state of one partition.
@@ -189,12 +166,13 @@ pub struct Partition {
     policy: Policy,
     state: State,
     wait: Duration,
+    flood: Option<Flood>,
 }
 
 impl Partition {
     /// A partition that nobody gave to this process yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, state: State::Unassigned, wait: policy.first_wait }
+        Self { policy, state: State::Unassigned, wait: policy.first_wait, flood: None }
     }
 
     /// The marker, when the partition is being counted.
@@ -212,21 +190,25 @@ impl Partition {
     /// Takes what happened and says what to do.
     pub fn step(&mut self, event: Event) -> Action {
         match (self.state, event) {
-            (_, Event::Revoked) => self.to(State::Unassigned, Action::Release),
-            (State::Unassigned, Event::Assigned) => self.attach(),
+            (_, Event::Revoked) => {
+                self.flood = None;
+                self.to(State::Unassigned, Action::Release)
+            }
+            (State::Unassigned, Event::Assigned) | (State::Stopped, Event::Waited) => self.attach(),
             (State::Unassigned | State::Stopped, _) => Action::Idle,
             // After a wait, so that a log that is lost again and again is not asked without pause.
             (_, Event::LogLost) => {
                 self.state = State::Attaching;
                 self.back_off()
             }
-            (_, Event::PoisonFlood { from }) => {
-                self.to(State::Stopped, Action::Stop(StopReason::PoisonFlood { from }))
+            (_, Event::PoisonFlood { from }) => self.flooded(from),
+            (State::Attaching, Event::MarkerRead { marker: None, replaced: true, .. }) => {
+                self.stop(StopReason::LogReplaced)
             }
             (State::Attaching, Event::MarkerRead { marker: None, low, .. }) => {
                 self.to(State::WritingGenesis, Action::WriteGenesis(low))
             }
-            (State::Attaching, Event::MarkerRead { marker: Some(marker), low, high }) => {
+            (State::Attaching, Event::MarkerRead { marker: Some(marker), low, high, .. }) => {
                 self.begin(marker, low, high)
             }
             (State::Attaching, Event::Unreadable) => self.back_off(),
@@ -270,13 +252,35 @@ impl Partition {
         self.to(State::Attaching, Action::ReadMarker)
     }
 
+    fn stop(&mut self, reason: StopReason) -> Action {
+        self.to(State::Stopped, Action::Stop(reason))
+    }
+
+    fn flooded(&mut self, from: i64) -> Action {
+        let held = match self.state {
+            State::Ready { marker } => Some(Range { first: marker, next: marker }),
+            State::Inserting(range)
+            | State::Doubting { range, .. }
+            | State::Yielding { range, .. }
+            | State::Killing(range) => Some(range),
+            State::Unassigned | State::Attaching | State::WritingGenesis | State::Stopped => None,
+        };
+        self.flood = held.map(|held| Flood { from, held });
+        self.stop(StopReason::PoisonFlood { from })
+    }
+
     fn begin(&mut self, marker: i64, low: i64, high: i64) -> Action {
         if marker < low {
-            return self.to(State::Stopped, Action::Stop(StopReason::MarkerBelowLog { marker, low }));
+            return self.stop(StopReason::MarkerBelowLog { marker, low });
         }
         if marker > high {
-            return self.to(State::Stopped, Action::Stop(StopReason::MarkerAboveLog { marker, high }));
+            return self.stop(StopReason::MarkerAboveLog { marker, high });
         }
+        if let Some(flood) = self.flood.filter(|flood| [flood.held.first, flood.held.next].contains(&marker))
+        {
+            return self.stop(StopReason::PoisonFlood { from: flood.from });
+        }
+        self.flood = None;
         self.wait = self.policy.first_wait;
         let remember_from = low.max(marker - i64::from(self.policy.horizon));
         self.to(State::Ready { marker }, Action::Consume { remember_from, count_from: marker })

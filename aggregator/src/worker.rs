@@ -5,15 +5,18 @@
 //! is being filled begins where the sealed one ends; everything is dropped when the partition goes.
 
 use crate::{
+    clickhouse::brief,
     config::std_duration,
     filling::{Filling, Sealed},
     lane::Assignment,
+    look::{Report, look},
     metrics::Outcome,
     progress::Counted,
-    recovery::{Action, Answer, Event, Partition, Range},
+    recovery::{Action, Answer, Event, Partition, Range, StopReason},
     rows,
 };
 use std::{
+    mem::discriminant,
     sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
@@ -36,7 +39,7 @@ pub(crate) fn count(assignment: Assignment) {
         task: None,
         filling,
         sealed: None,
-        stopped: false,
+        stopped: None,
     };
     let mut event = Event::Assigned;
     loop {
@@ -51,15 +54,15 @@ pub(crate) fn count(assignment: Assignment) {
 struct Worker {
     assignment: Assignment,
     partition: Partition,
-    answers_in: mpsc::Sender<Event>,
-    answers: mpsc::Receiver<Event>,
+    answers_in: mpsc::Sender<Report>,
+    answers: mpsc::Receiver<Report>,
     task: Option<JoinHandle<()>>,
     /// The batch that takes records.
     filling: Filling,
     /// The batch on its way to ClickHouse.
     sealed: Option<Sealed>,
-    /// Whether the partition is among those that wait for an operator.
-    stopped: bool,
+    /// Why the partition is among those that wait for an operator.
+    stopped: Option<StopReason>,
 }
 
 impl Worker {
@@ -72,15 +75,12 @@ impl Worker {
             Action::Consume { remember_from, count_from } => self.consume(remember_from, count_from),
             Action::Insert(range) => self.insert(range),
             Action::Advance(range) => self.advance(range),
-            Action::Wait(wait) => self.later(async move {
-                tokio::time::sleep(wait).await;
-                Event::Waited
-            }),
+            Action::Wait(wait) => self.wait(wait),
             Action::KillInsert => self.kill_insert(),
-            Action::Stop(reason) => self.stop(&reason.to_string()),
+            Action::Stop(reason) => self.stop(reason),
             Action::Release => {
                 self.cancel();
-                self.assignment.lane.metrics.stopped.dec_by(i64::from(self.stopped));
+                self.go_on();
                 return false;
             }
             Action::Idle => {}
@@ -94,8 +94,8 @@ impl Worker {
             if self.assignment.is_over() {
                 return Event::Revoked;
             }
-            if let Ok(event) = self.answers.try_recv() {
-                return event;
+            if let Ok(report) = self.answers.try_recv() {
+                return self.learn(report);
             }
             if self.is_due() {
                 let sealed = self.sealed.insert(self.filling.seal(&self.assignment));
@@ -119,7 +119,18 @@ impl Worker {
             return self.filling.read_on(&self.assignment, self.patience());
         }
         // Nothing to read or no room for it: the answer to what is in flight is all that matters.
-        self.answers.recv_timeout(TICK).ok()
+        let report = self.answers.recv_timeout(TICK).ok()?;
+        Some(self.learn(report))
+    }
+
+    /// Takes over the source that counts. A batch that was sealed for another one is not settled by its marker.
+    fn learn(&mut self, report: Report) -> Event {
+        let Some(source) = report.source.filter(|source| *source != self.assignment.source) else {
+            return report.event;
+        };
+        tracing::info!(source, partition = self.assignment.partition, "the log is counted under this source");
+        self.assignment.source = source;
+        if self.sealed.is_some() { Event::LogLost } else { report.event }
     }
 
     /// How long reading may wait for a record.
@@ -168,25 +179,8 @@ impl Worker {
 
     fn read_marker(&mut self) {
         let lane = self.assignment.lane.clone();
-        let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
-        self.later(async move {
-            let marker = match lane.store.marker(rows::Owner { src: &source, part }).await {
-                Ok(marker) => marker,
-                Err(error) => {
-                    tracing::warn!(partition = part, error = %crate::clickhouse::brief(&error), "marker not readable");
-                    return Event::Unreadable;
-                }
-            };
-            let fetcher = Arc::clone(&lane.fetcher);
-            match tokio::task::spawn_blocking(move || fetcher.bounds(part)).await {
-                Ok(Ok((low, high))) => Event::MarkerRead { marker, low, high },
-                Ok(Err(error)) => {
-                    tracing::warn!(partition = part, %error, "bounds of the log not readable");
-                    Event::Unreadable
-                }
-                Err(_) => Event::Unreadable,
-            }
-        });
+        let (log, part) = (self.assignment.log.clone(), self.assignment.partition);
+        self.later(async move { look(&lane, log, part).await.unwrap_or(Event::Unreadable.into()) });
     }
 
     fn write_genesis(&mut self, offset: i64) {
@@ -205,7 +199,7 @@ impl Worker {
         let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
         self.later(async move {
             if let Err(error) = store.kill(rows::Owner { src: &source, part }).await {
-                tracing::warn!(partition = part, error = %crate::clickhouse::brief(&error), "running insert not killed");
+                tracing::warn!(partition = part, error = %brief(&error), "running insert not killed");
             }
             Event::Killed
         });
@@ -214,6 +208,7 @@ impl Worker {
     fn consume(&mut self, remember_from: i64, count_from: i64) {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
         self.sealed = None;
+        self.go_on();
         self.filling.begin(&self.assignment, remember_from, count_from);
         self.assignment
             .lane
@@ -221,28 +216,46 @@ impl Worker {
             .set(self.assignment.partition, Counted { marker: count_from, appended_ms: 0 });
     }
 
-    fn stop(&mut self, reason: &str) {
-        tracing::error!(
-            source = self.assignment.source,
-            partition = self.assignment.partition,
-            reason,
-            "partition stopped: nothing of it is counted until an operator decides"
-        );
-        self.assignment.lane.metrics.stopped.inc();
-        self.stopped = true;
-        self.cancel();
+    fn stop(&mut self, reason: StopReason) {
+        let Assignment { lane, source, partition, .. } = &self.assignment;
+        // What is found again at every look is told once; how much of the log is gone may grow meanwhile.
+        let known = self.stopped.replace(reason);
+        if known.is_none_or(|known| discriminant(&known) != discriminant(&reason)) {
+            tracing::error!(
+                source,
+                partition,
+                %reason,
+                "partition stopped: nothing of it is counted until an operator decides (callmeter partitions)"
+            );
+        }
+        lane.metrics.stopped.inc_by(i64::from(known.is_none()));
+        lane.board.stop(*partition, reason.marker(), &reason.to_string());
         self.sealed = None;
         self.filling = Filling::new(&self.assignment);
+        self.wait(self.assignment.lane.config.policy().look_again);
+    }
+
+    /// The partition no longer waits for an operator.
+    fn go_on(&mut self) {
+        let waited = self.stopped.take().is_some();
+        self.assignment.lane.metrics.stopped.dec_by(i64::from(waited));
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        self.later(async move {
+            tokio::time::sleep(wait).await;
+            Event::Waited
+        });
     }
 
     /// Runs one action beside the thread; its event comes back as an answer.
-    fn later(&mut self, action: impl Future<Output = Event> + Send + 'static) {
+    fn later<T: Into<Report>>(&mut self, action: impl Future<Output = T> + Send + 'static) {
         self.cancel();
         let answers = self.answers_in.clone();
         self.task = Some(self.assignment.lane.runtime.spawn(async move {
-            let event = action.await;
+            let report = action.await.into();
             // The worker is gone when its partition is: nobody waits for the answer then.
-            let _ = answers.send(event);
+            let _ = answers.send(report);
         }));
     }
 

@@ -25,7 +25,8 @@ const NOTIFICATIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Transitions asked for in one query.
 const IDS_PER_QUERY: usize = 1_000;
 
-const PROGRESS: &str = "SELECT source, partition, counted_up_to, observed_at FROM partition_progress FINAL";
+const PROGRESS: &str =
+    "SELECT source, partition, counted_up_to, observed_at, stopped FROM partition_progress FINAL";
 /// The last transition of every alert that is open or was resolved since, oldest first; and the end of
 /// the life before it, which somebody may still have to be told of while the alert is pending again.
 const LAST: &str = "SELECT * EXCEPT place FROM (SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, \

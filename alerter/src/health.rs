@@ -5,6 +5,7 @@
 use crate::{
     alert::{Observation, RuleKey, Standing, Subject},
     evaluate::{Evaluator, Freshness},
+    progress::Progress,
     rules::Texts,
     transition::Transition,
 };
@@ -15,16 +16,21 @@ use std::time::Duration;
 pub const GROUP: &str = "callmeter";
 /// Counting is behind, so that evaluation holds.
 pub const PIPELINE_LAGGING: &str = "CallmeterPipelineLagging";
+/// Partitions wait for an operator.
+pub const PARTITION_STOPPED: &str = "CallmeterPartitionStopped";
 /// Rules cannot be evaluated.
 pub const STORE_UNREACHABLE: &str = "CallmeterStoreUnreachable";
-/// Rounds in a row that must fail before the second is raised.
+/// Rounds in a row that must fail before the store counts as unreachable.
 pub const FAILED_ROUNDS: u32 = 3;
 /// Longest error text in an annotation, in characters.
 const MAX_ERROR_CHARS: usize = 300;
+/// Stopped partitions that an annotation names.
+const PARTITIONS_NAMED: usize = 3;
 
 /// What tells the own alerts apart.
-pub fn keys() -> [RuleKey; 2] {
-    [PIPELINE_LAGGING, STORE_UNREACHABLE].map(|rule| (GROUP.to_owned(), rule.to_owned(), severity()))
+pub fn keys() -> [RuleKey; 3] {
+    [PIPELINE_LAGGING, PARTITION_STOPPED, STORE_UNREACHABLE]
+        .map(|rule| (GROUP.to_owned(), rule.to_owned(), severity()))
 }
 
 /// How far counting is behind, in seconds; never negative.
@@ -61,10 +67,48 @@ pub fn pipeline(
     step(evaluator, subject, exceeds, lag_seconds.unwrap_or(0.0), now)
 }
 
+/// Judges which partitions wait for an operator; fires at once.
+pub fn stopped(evaluator: &mut Evaluator, stopped: &[&Progress], now: Timestamp) -> Vec<Transition> {
+    let summary = match stopped {
+        [] => "no partition waits for an operator any more".to_owned(),
+        _ => waiting(stopped),
+    };
+    let labels = severity();
+    let annotations = Texts::from([("summary".to_owned(), literal(&summary))]);
+    let subject = Subject {
+        group: GROUP,
+        rule: PARTITION_STOPPED,
+        labels: &labels,
+        threshold: 0.0,
+        pending_for: Duration::ZERO,
+        annotations: &annotations,
+    };
+    step(evaluator, subject, !stopped.is_empty(), stopped.len() as f64, now)
+}
+
+/// How many partitions wait, and the first of them with source and reason.
+fn waiting(stopped: &[&Progress]) -> String {
+    let count = stopped.len();
+    let partitions = if count == 1 { "1 partition waits" } else { &format!("{count} partitions wait") };
+    let named = stopped.iter().take(PARTITIONS_NAMED).map(|progress| {
+        let reason: String = progress.stopped.chars().take(MAX_ERROR_CHARS).collect();
+        format!("{} of {}: {reason}", progress.partition, progress.source)
+    });
+    let mut named = named.collect::<Vec<_>>().join("; ");
+    if let more @ 1.. = count.saturating_sub(PARTITIONS_NAMED) {
+        named.push_str(&format!("; and {more} more"));
+    }
+    format!("{partitions} for an operator (callmeter partitions list): {named}")
+}
+
+/// A text that is no template.
+fn literal(text: &str) -> String {
+    text.replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
+}
+
 /// Judges how many rounds in a row failed, and why the last one did.
 pub fn store(evaluator: &mut Evaluator, failures: u32, error: &str, now: Timestamp) -> Vec<Transition> {
-    let error: String =
-        error.replace("{{", "{ {").replace("{%", "{ %").chars().take(MAX_ERROR_CHARS).collect();
+    let error: String = literal(error).chars().take(MAX_ERROR_CHARS).collect();
     let labels = severity();
     let summary = if failures == 0 {
         "rules are evaluated again".to_owned()
@@ -99,4 +143,55 @@ fn step(
     let standing = if exceeds { Standing::Exceeds } else { Standing::Clear };
     let observation = Observation { labels, value, standing };
     evaluator.step(subject, [observation], Freshness::Current, now).transitions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transition::State;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn progress(partition: i32, reason: &str) -> Progress {
+        Progress {
+            source: "cluster:calls:id".into(),
+            partition,
+            counted_up_to: NOW,
+            observed_at: NOW,
+            stopped: reason.into(),
+        }
+    }
+
+    #[track_caller]
+    fn check(transitions: &[Transition], wanted: Option<(State, &str)>) {
+        let told = transitions.iter().map(|told| (told.state, told.annotations["summary"].as_str()));
+        assert_eq!(told.collect::<Vec<_>>(), wanted.into_iter().collect::<Vec<_>>());
+        assert!(
+            transitions
+                .iter()
+                .all(|told| told.rule == PARTITION_STOPPED && told.labels["severity"] == "page")
+        );
+    }
+
+    #[test]
+    fn a_stopped_partition_pages_at_once_and_resolves_when_it_goes_on() {
+        let mut evaluator = Evaluator::default();
+        let one = progress(3, "the log was truncated");
+        check(&stopped(&mut evaluator, &[], NOW), None);
+        let summary = "1 partition waits for an operator (callmeter partitions list): \
+            3 of cluster:calls:id: the log was truncated";
+        check(&stopped(&mut evaluator, &[&one], NOW), Some((State::Firing, summary)));
+        check(&stopped(&mut evaluator, &[&one, &one], NOW), None);
+        let summary = "no partition waits for an operator any more";
+        check(&stopped(&mut evaluator, &[], NOW), Some((State::Resolved, summary)));
+    }
+
+    #[test]
+    fn of_many_stopped_partitions_the_first_are_named_and_no_reason_is_a_template() {
+        let all: Vec<Progress> = (0..5).map(|partition| progress(partition, "{{ x }}")).collect();
+        let summary = "5 partitions wait for an operator (callmeter partitions list): 0 of cluster:calls:id: \
+            { { x }}; 1 of cluster:calls:id: { { x }}; 2 of cluster:calls:id: { { x }}; and 2 more";
+        let all: Vec<&Progress> = all.iter().collect();
+        check(&stopped(&mut Evaluator::default(), &all, NOW), Some((State::Firing, summary)));
+    }
 }

@@ -162,8 +162,8 @@ impl Pipeline {
         let partitions = self.store.progress().await?;
         let lag = progress::complete_until(&partitions).map(|complete| health::lag(complete, now));
         self.metrics.pipeline_lag.set(lag.unwrap_or(-1.0));
-        let changes = health::pipeline(&mut self.evaluator, lag, self.max_lag, now);
-        self.unstored.extend(changes);
+        self.unstored.extend(health::pipeline(&mut self.evaluator, lag, self.max_lag, now));
+        self.unstored.extend(health::stopped(&mut self.evaluator, &progress::stopped(&partitions), now));
         if lag.is_some_and(|lag| lag <= self.max_lag.as_secs_f64()) {
             return Ok(Freshness::Current);
         }

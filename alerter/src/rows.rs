@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 type Pairs = Vec<(String, String)>;
 
 #[derive(Debug, Row, Deserialize)]
-#[allow(dead_code, reason = "the columns are named in the query")]
 pub(crate) struct ProgressRow {
     source: String,
     partition: i32,
     counted_up_to: i64,
     observed_at: i64,
+    stopped: String,
 }
 
 #[derive(Debug, Row, Deserialize)]
@@ -96,8 +96,10 @@ impl From<ProgressRow> for Progress {
     fn from(row: ProgressRow) -> Self {
         Self {
             source: row.source,
+            partition: row.partition,
             counted_up_to: time(row.counted_up_to),
             observed_at: time(row.observed_at),
+            stopped: row.stopped,
         }
     }
 }

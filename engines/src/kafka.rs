@@ -48,8 +48,8 @@ pub(crate) fn prepare(
     }
     java_args.splice(0..0, config::memory_and_speed(&options.kafka).map(OsString::from));
     java_args.extend(["kafka.Kafka".into(), properties.into_os_string()]);
-    let mut spec =
-        ChildSpec::new("kafka", &kafka.java.path, options.log_file("kafka"), ready::check(ports.broker));
+    let ready = ready::check(ports.broker, options.kafka.advertised_port.unwrap_or(ports.broker));
+    let mut spec = ChildSpec::new("kafka", &kafka.java.path, options.log_file("kafka"), ready);
     spec.args = java_args;
     spec.working_dir = Some(dir);
     spec.ready_timeout = options.ready_timeout;

@@ -32,6 +32,8 @@ pub struct EnginesOptions {
 pub struct KafkaOptions {
     /// Port of the broker; 0 picks a free one and remembers it in the data folder.
     pub port: u16,
+    /// Port under which clients are told to reach the broker, when something stands before it; `None` is its own.
+    pub advertised_port: Option<u16>,
     /// Port of the controller, used by the broker only; 0 picks a free one.
     pub controller_port: u16,
     /// Trades peak throughput for an earlier start and less memory: good for tests.
@@ -117,6 +119,7 @@ impl Default for KafkaOptions {
     fn default() -> Self {
         Self {
             port: 9092,
+            advertised_port: None,
             controller_port: 0,
             fast_start: false,
             max_heap_mib: 256,

@@ -114,6 +114,8 @@ const PURE: [(&str, &[&str]); 6] = [
         &[
             "call_rows",
             "cells",
+            "decision",
+            "decision/rows",
             "dedup",
             "facts",
             "fold",
@@ -130,6 +132,7 @@ const PURE: [(&str, &[&str]); 6] = [
             "rebuild/plan",
             "rebuild/state",
             "recovery",
+            "recovery/reason",
             "rows",
             "schema",
             "waits",

@@ -1,5 +1,6 @@
 //! The list of vendors: a catalogue enters, an aligned table or JSON leaves.
 
+use crate::table::aligned;
 use callmeter_vendors::{
     Catalogue,
     profile::{Profile, QuotaEntry},
@@ -14,18 +15,7 @@ pub(super) fn table(catalogue: &Catalogue) -> String {
     let head = ["INTEGRATION", "NAME", "CATEGORY", "BILLABLE", "HOSTS", "QUOTA"].map(str::to_owned);
     let rows: Vec<[String; 6]> =
         std::iter::once(head).chain(catalogue.profiles().into_iter().map(row)).collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        format!("{}\n", line.trim_end())
-    };
-    rows.iter().map(line).collect()
+    aligned(&rows)
 }
 
 fn row(profile: &Profile) -> [String; 6] {

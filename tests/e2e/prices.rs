@@ -141,7 +141,7 @@ fn a_month_costs_the_same_by_program_view_and_oracle_whatever_comes_late() {
     with_stack(async |stack| {
         stack.role("aggregate", &[]).await;
         let (month, direct) = (tariff::last_month(), Direct::new(&stack.kafka));
-        let mut oracle = Oracle::new(&stack.kafka);
+        let mut oracle = Oracle::new(&stack.kafka, stack.horizon);
         (0..4_000).for_each(|number| direct.event(&usage(number, month)));
         // Some are sent again, and some belong to this month.
         (0..400).for_each(|number| direct.event(&usage(number * 7, month)));

@@ -10,10 +10,14 @@ use callmeter_harness::{
     tariff,
     topic::Topic,
 };
-use callmeter_schemas::CallEvent;
+use callmeter_schemas::{CallEvent, topics};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
+};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, process::Output, thread::JoinHandle, time::Duration};
@@ -172,7 +176,34 @@ fn offsets_that_hold_no_record_and_gaps_are_passed_as_live_passed_them() {
         assert_eq!((status, &report["equal"]), (0, &Value::Bool(true)));
         assert_eq!(stack.number("SELECT toInt64(sum(lost)) FROM ledger").await, 20 * markers.len() as i64);
         traffic.end();
+
+        // What retention deleted is refused, with what is possible, and that is.
+        forget(&stack.kafka, 30).await;
+        let refused = stack.command("rebuild --from earliest --ahead 0s").output().expect("rebuild runs");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && said.contains("records 0..30 were deleted by retention"),
+            "{said}"
+        );
+        let possible = said.split_once("possible with --from ").and_then(|(_, rest)| rest.split_once(' '));
+        let (possible, _) = possible.unwrap_or_else(|| panic!("{said}"));
+        let (report, status) = rebuild(stack, &["--from", possible, "--ahead", "0s"]).await;
+        assert_eq!((status, text(&report, "cut")), (0, possible));
+        let early = stack.command("rebuild --from 2026-01-01T00:00:00Z").output().expect("rebuild runs");
+        let said = String::from_utf8_lossy(&early.stderr).into_owned();
+        assert!(!early.status.success() && said.contains("A rebuild is possible with --from"), "{said}");
     });
+}
+
+/// Deletes the first records of each partition, as retention does.
+async fn forget(brokers: &str, records: i64) {
+    let admin: AdminClient<_> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    for partition in Topic::new(brokers, topics::CALLS).bounds().into_keys() {
+        list.add_partition_offset(topics::CALLS, partition, Offset::Offset(records)).expect("a partition");
+    }
+    admin.delete_records(&list, &AdminOptions::new()).await.expect("the broker deletes");
 }
 
 /// An event without a cost of its own, so many hours from now.
@@ -248,7 +279,7 @@ fn windows_from_a_time_or_an_offset_on_are_mended_alone_and_a_corrected_price_bo
         // All of it, at twice the price.
         let doubled = tariff::book().replace("0.000123", "0.000246").replace("0.000456", "0.000912");
         std::fs::write(stack.folder.path().join(PRICES), doubled).expect("written");
-        let mut oracle = Oracle::new(&stack.kafka);
+        let mut oracle = Oracle::new(&stack.kafka, stack.horizon);
         let once: i128 = oracle.catch_up().cells.values().map(|cell| cell.cost).sum();
         let (report, status) = rebuild(stack, &["--from", "earliest", "--swap"]).await;
         assert_eq!(status, 0);

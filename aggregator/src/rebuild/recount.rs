@@ -154,8 +154,10 @@ impl Recount {
         let marker = lane.runtime.block_on(lane.store.marker(self.assignment.owner()));
         let bounds = lane.fetcher.bounds(*partition);
         match (marker, bounds) {
-            (Ok(None), Ok((_, high))) => Ok(Event::MarkerRead { marker: None, low: self.first, high }),
-            (Ok(marker), Ok((low, high))) => Ok(Event::MarkerRead { marker, low, high }),
+            (Ok(marker), Ok((low, high))) => {
+                let low = if marker.is_some() { low } else { self.first };
+                Ok(Event::MarkerRead { marker, low, high, replaced: false })
+            }
             (marker, bounds) => {
                 if let Err(error) = marker {
                     tracing::warn!(partition, error = %brief(&error), "marker not readable");

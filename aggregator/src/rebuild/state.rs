@@ -14,7 +14,7 @@ pub(crate) type ProgressRow = (String, i32, i64);
 
 /// The log in force, and what else was ever counted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct Live {
     /// Source, marker and genesis by partition.
     pub(crate) partitions: BTreeMap<i32, (String, i64, i64)>,
     gaps: BTreeMap<i32, Vec<Range>>,
@@ -22,8 +22,8 @@ pub(crate) struct Standing {
     pub(crate) others: Vec<Option<i64>>,
 }
 
-impl Standing {
-    /// The questions whose rows [`Standing::of`] reads.
+impl Live {
+    /// The questions whose rows [`Live::of`] reads.
     pub(crate) fn questions(table: &str) -> (String, String, String) {
         (
             format!(
@@ -110,7 +110,7 @@ mod tests {
     fn the_newest_name_of_a_log_is_in_force_partition_by_partition() {
         let marker = |source: &str, partition, next| (source.to_owned(), partition, next, 0);
         let gap = |source: &str, partition| (source.to_owned(), partition, 3, 5);
-        let standing = Standing::of(
+        let standing = Live::of(
             "log",
             vec![marker("log", 0, 50), marker("log", 1, 60), marker("log#2", 0, 7), marker("old", 1, 9)],
             vec![gap("log", 0), gap("log#2", 0), gap("old", 1)],

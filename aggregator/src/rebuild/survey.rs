@@ -3,7 +3,7 @@
 use super::{
     RebuildError, Tell, Teller,
     plan::{self, From, Known, Plan, PlanError, Start},
-    state::Standing,
+    state::Live,
 };
 use crate::{
     fetch::{FetchError, Fetcher},
@@ -34,7 +34,7 @@ pub(crate) async fn plan(
     lane: &Lane,
     from: &From,
     ahead: SignedDuration,
-    standing: &Standing,
+    standing: &Live,
     tell: &Teller,
 ) -> Result<Plan, RebuildError> {
     let others: Vec<i64> = standing.others.iter().map(|until| until.unwrap_or_else(now_ms)).collect();

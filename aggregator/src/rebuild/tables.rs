@@ -4,7 +4,7 @@
 //! their marker. Promise: only tables that a rebuild made, as their comments say, are ever dropped; `deltas` is replaced
 //! by one atomic exchange.
 
-use super::{RebuildError, plan::Plan, state::Standing};
+use super::{RebuildError, plan::Plan, state::Live};
 use clickhouse::{Client, RowOwned, RowRead, error::Error};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -74,9 +74,9 @@ impl Tables {
     }
 
     /// How live stands.
-    pub(crate) async fn standing(&self, base: &str) -> Result<Standing, Error> {
-        let (markers, gaps, others) = Standing::questions(DELTAS);
-        Ok(Standing::of(base, self.rows(&markers).await?, self.rows(&gaps).await?, self.rows(&others).await?))
+    pub(crate) async fn live(&self, base: &str) -> Result<Live, Error> {
+        let (markers, gaps, others) = Live::questions(DELTAS);
+        Ok(Live::of(base, self.rows(&markers).await?, self.rows(&gaps).await?, self.rows(&others).await?))
     }
 
     /// Makes the table for what is recomputed, with the plan as its comment.
@@ -179,7 +179,7 @@ impl Tables {
     pub(crate) async fn make_replacement(
         &self,
         plan: &Plan,
-        live: &Standing,
+        live: &Live,
         note: &str,
     ) -> Result<(), RebuildError> {
         let (into, cut) = (&self.into, plan.cut_s);
@@ -195,7 +195,7 @@ impl Tables {
         }
         let wanted = self.sums(&parts.join(" UNION ALL ")).await?;
         let made = self.sums(&format!("SELECT * FROM {REPLACEMENT}")).await?;
-        let (markers, ..) = Standing::questions(REPLACEMENT);
+        let (markers, ..) = Live::questions(REPLACEMENT);
         if wanted != made || !live.has_markers(&self.rows(&markers).await?) {
             return Err(RebuildError::Unequal);
         }

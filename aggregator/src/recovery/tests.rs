@@ -15,7 +15,7 @@ const FENCED: &[Event] = &[Event::Assigned, read(100), Event::Sealed(RANGE), Eve
 
 /// A marker within a log of the offsets 20..1000.
 const fn read(marker: i64) -> Event {
-    Event::MarkerRead { marker: Some(marker), low: 20, high: 1000 }
+    Event::MarkerRead { marker: Some(marker), low: 20, high: 1000, replaced: false }
 }
 
 fn policy() -> Policy {
@@ -58,7 +58,7 @@ fn counting_begins_at_the_marker_and_remembering_a_horizon_before_it() {
 
 #[test]
 fn a_log_without_a_marker_begins_with_an_explicit_genesis_at_its_first_offset() {
-    let none = Event::MarkerRead { marker: None, low: 20, high: 1000 };
+    let none = Event::MarkerRead { marker: None, low: 20, high: 1000, replaced: false };
     check(ASSIGNED, none, Action::WriteGenesis(20));
     // Whatever became of it, the marker is read again: another process may have written another genesis.
     check(&[Event::Assigned, none], Event::Answered(Answer::Inserted), Action::ReadMarker);
@@ -79,8 +79,50 @@ fn a_marker_outside_the_log_stops_the_partition_loudly() {
 }
 
 #[test]
-fn a_stopped_partition_does_nothing_until_it_is_revoked() {
-    for event in [Event::Waited, read(100), Event::Sealed(RANGE), Event::Assigned, Event::LogLost] {
+fn a_log_that_took_the_place_of_a_counted_one_stops_and_writes_no_genesis() {
+    let replaced = Event::MarkerRead { marker: None, low: 20, high: 1000, replaced: true };
+    check(ASSIGNED, replaced, Action::Stop(StopReason::LogReplaced));
+    check(
+        &[Event::Assigned, replaced, Event::Waited],
+        read(20),
+        Action::Consume { remember_from: 20, count_from: 20 },
+    );
+}
+
+#[test]
+fn a_stopped_partition_looks_again_and_goes_on_once_it_is_mended() {
+    let stopped = [Event::Assigned, read(19)];
+    check(&stopped, Event::Waited, Action::ReadMarker);
+    let looking = [Event::Assigned, read(19), Event::Waited];
+    let lost = StopReason::MarkerBelowLog { marker: 19, low: 20 };
+    check(&looking, read(19), Action::Stop(lost));
+    check(&looking, Event::Unreadable, wait_ms(50));
+    // An operator recorded the gap.
+    check(&looking, read(20), Action::Consume { remember_from: 20, count_from: 20 });
+}
+
+#[test]
+fn a_flood_of_poison_is_passed_only_when_an_operator_moved_the_marker() {
+    let flood = Event::PoisonFlood { from: 140 };
+    let stop = Action::Stop(StopReason::PoisonFlood { from: 140 });
+    let ready: Vec<Event> = [READY, &[flood, Event::Waited]].concat();
+    check(&ready, read(100), stop);
+    check(&ready, read(300), Action::Consume { remember_from: 240, count_from: 300 });
+    // The insert that ran when it stopped may land or not; neither ends the flood.
+    for before in [INSERTING, DOUBTING] {
+        let before: Vec<Event> = [before, &[flood, Event::Waited]].concat();
+        check(&before, read(100), stop);
+        check(&before, read(150), stop);
+        check(&before, read(151), Action::Consume { remember_from: 91, count_from: 151 });
+    }
+    // Whoever gets the partition anew reads for himself.
+    let again: Vec<Event> = [READY, &[flood, Event::Revoked, Event::Assigned]].concat();
+    check(&again, read(100), Action::Consume { remember_from: 40, count_from: 100 });
+}
+
+#[test]
+fn a_stopped_partition_does_nothing_but_wait_until_it_is_revoked() {
+    for event in [Event::Unreadable, read(100), Event::Sealed(RANGE), Event::Assigned, Event::LogLost] {
         check(&[Event::Assigned, read(19)], event, Action::Idle);
     }
     check(&[Event::Assigned, read(19)], Event::Revoked, Action::Release);
@@ -122,7 +164,11 @@ fn an_insert_without_a_clear_answer_waits_and_lets_the_marker_decide() {
     check(DOUBTING, read(150), Action::Advance(RANGE));
     check(DOUBTING, read(100), Action::Insert(RANGE));
     check(DOUBTING, read(120), Action::ReadMarker);
-    check(DOUBTING, Event::MarkerRead { marker: None, low: 20, high: 1000 }, Action::ReadMarker);
+    check(
+        DOUBTING,
+        Event::MarkerRead { marker: None, low: 20, high: 1000, replaced: false },
+        Action::ReadMarker,
+    );
 }
 
 #[test]
@@ -180,7 +226,7 @@ fn a_log_that_no_longer_serves_its_offset_is_looked_at_again_after_a_pause() {
         let mut partition = after(before);
         assert!(matches!(partition.step(Event::LogLost), Action::Wait(_)));
         assert_eq!(partition.step(Event::Waited), Action::ReadMarker);
-        let gone = Event::MarkerRead { marker: Some(100), low: 300, high: 1000 };
+        let gone = Event::MarkerRead { marker: Some(100), low: 300, high: 1000, replaced: false };
         let lost = StopReason::MarkerBelowLog { marker: 100, low: 300 };
         assert_eq!(partition.step(gone), Action::Stop(lost));
     }

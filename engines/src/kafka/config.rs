@@ -27,6 +27,7 @@ logger.config.level = error
 /// The broker's settings for one node on one machine.
 pub(super) fn server_properties(options: &KafkaOptions, ports: KafkaPorts, data: &Path) -> String {
     let KafkaPorts { broker, controller } = ports;
+    let advertised = options.advertised_port.unwrap_or(broker);
     let data = escaped(data);
     let retention_bytes = options.retention_bytes;
     let retention_ms = options.retention.as_millis();
@@ -37,7 +38,7 @@ process.roles=broker,controller
 node.id={NODE_ID}
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT

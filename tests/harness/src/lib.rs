@@ -7,6 +7,7 @@
 pub mod inspector;
 pub mod oracle;
 pub mod producer;
+pub mod proxy;
 pub mod role;
 pub mod stack;
 pub mod stored;

@@ -9,8 +9,6 @@ use event::Event;
 use std::collections::{BTreeMap, HashMap};
 
 const CALLS: &str = "callmeter.calls.v1";
-/// The aggregator's default.
-const HORIZON: i64 = 1_000_000;
 
 /// window, customer, integration, endpoint, tier, environment, currency.
 pub type Key = [String; 7];
@@ -109,6 +107,8 @@ type Wait = (i64, i64, i64);
 pub struct Oracle {
     log: Topic,
     schema: Schema,
+    /// Offsets within which an id that occurs again is a duplicate.
+    horizon: i64,
     /// By partition, workspace and id: the newest offset.
     seen: HashMap<(i32, String, String), i64>,
     /// By partition, workspace, customer and integration.
@@ -117,12 +117,13 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Begins at the start of the calls topic; nothing is read yet.
-    pub fn new(brokers: &str) -> Self {
+    /// Begins at the start of the calls topic; nothing is read yet. The horizon is the aggregators'.
+    pub fn new(brokers: &str, horizon: i64) -> Self {
         let schema = Schema::parse_str(include_str!("../../../schemas/avro/call-event.avsc"));
         Self {
             log: Topic::new(brokers, CALLS),
             schema: schema.expect("the schema"),
+            horizon,
             seen: HashMap::new(),
             waits: HashMap::new(),
             truth: Truth::default(),
@@ -153,7 +154,7 @@ impl Oracle {
         let ignored = self.ignores_a_wait(partition, offset, &event);
         let id = (event.text("workspace"), event.text("id"));
         let before = self.seen.insert((partition, id.0.clone(), id.1.clone()), offset);
-        if before.is_some_and(|before| offset - before <= HORIZON) {
+        if before.is_some_and(|before| offset - before <= self.horizon) {
             return Outcome::Duplicate;
         }
         *self.truth.counted_ids.entry(id).or_default() += 1;
@@ -175,8 +176,8 @@ impl Oracle {
         let caller = (partition, ["workspace", "customer", "integration"].map(|name| event.text(name)));
         let began = event.number("time").expect("a time");
         let wait = self.waits.get(&caller);
-        let ignored =
-            wait.is_some_and(|(at, said, until)| offset - at <= HORIZON && *said < began && began < *until);
+        let ignored = wait
+            .is_some_and(|(at, said, until)| offset - at <= self.horizon && *said < began && began < *until);
         if let Some(until) = event.number("retry_at") {
             self.waits.insert(caller, (offset, event.answered(), until));
         }

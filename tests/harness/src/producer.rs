@@ -34,14 +34,16 @@ impl Direct {
         self.raw(&event.record_key(), &value);
     }
 
-    /// Puts any bytes into the log.
+    /// Puts any bytes into the log; waits while the queue is full because Kafka is away.
     pub fn raw(&self, key: &str, value: &[u8]) {
-        self.0.send(BaseRecord::to(topics::CALLS).key(key).payload(value)).expect("the queue has room");
+        while self.0.send(BaseRecord::to(topics::CALLS).key(key).payload(value)).is_err() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until the broker has everything.
     pub fn flush(&self) {
-        self.0.flush(Duration::from_secs(30)).expect("the broker acknowledges");
+        self.0.flush(Duration::from_secs(60)).expect("the broker acknowledges");
     }
 }
 

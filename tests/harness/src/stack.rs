@@ -68,6 +68,8 @@ pub struct Stack {
     pub key: String,
     /// A client without a proxy.
     pub http: reqwest::Client,
+    /// Offsets within which an id that occurs again is a duplicate.
+    pub horizon: i64,
     /// Further variables of roles that are started from now on.
     pub environment: Vec<(String, String)>,
     /// Processes of roles, in the order of their start.
@@ -95,6 +97,7 @@ impl Stack {
             folder,
             key: made.key,
             http: reqwest::Client::builder().no_proxy().build().expect("an http client"),
+            horizon: 1_000_000,
             environment: Vec::new(),
             entry: made.entry,
             engines: Some(engines),

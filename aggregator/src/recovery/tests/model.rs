@@ -130,7 +130,10 @@ impl World {
             Pending::Wait => self.event(who, Event::Waited),
             Pending::Marker if detail.is_multiple_of(5) => self.event(who, Event::Unreadable),
             Pending::Marker => {
-                self.event(who, Event::MarkerRead { marker: self.marker, low: LOW, high: self.high });
+                self.event(
+                    who,
+                    Event::MarkerRead { marker: self.marker, low: LOW, high: self.high, replaced: false },
+                );
             }
             Pending::Kill => {
                 // What is killed may have landed just before.
