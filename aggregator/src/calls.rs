@@ -29,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(crate) fn write(mut assignment: Assignment) {
     while !assignment.is_over() {
         if let Some(reader) = begin(&mut assignment) {
-            follow(&assignment, reader);
+            follow(&mut assignment, reader);
         }
         pause(&assignment, Duration::from_secs(1));
     }
@@ -37,11 +37,7 @@ pub(crate) fn write(mut assignment: Assignment) {
 
 /// Finds where to go on and starts to read there; `None` when something is away.
 fn begin(assignment: &mut Assignment) -> Option<Reader> {
-    let standing =
-        unless_over(assignment, assignment.lane.store.standing(&assignment.log, assignment.partition))?;
-    let Standing { source, marker, genesis, .. } = standing
-        .inspect_err(|error| tracing::warn!(partition = assignment.partition, error = %brief(error), "marker not readable"))
-        .ok()?;
+    let Standing { source, marker, genesis, .. } = standing(assignment)?;
     assignment.source = source;
     let (lane, partition) = (&assignment.lane, assignment.partition);
     let position = match unless_over(assignment, lane.store.calls_position(assignment.owner()))? {
@@ -79,8 +75,15 @@ fn begin(assignment: &mut Assignment) -> Option<Reader> {
         .ok()
 }
 
-/// Reads and writes until told to stop or until the log is lost.
-fn follow(assignment: &Assignment, mut reader: Reader) {
+/// Where counting stands; `None` when ClickHouse does not say.
+fn standing(assignment: &Assignment) -> Option<Standing> {
+    let Assignment { lane, log, partition, .. } = assignment;
+    let unreadable = |error: &_| tracing::warn!(partition, error = %brief(error), "marker not readable");
+    unless_over(assignment, lane.store.standing(log, *partition))?.inspect_err(unreadable).ok()
+}
+
+/// Reads and writes until told to stop, until the log is lost or until another source counts.
+fn follow(assignment: &mut Assignment, mut reader: Reader) {
     let mut rows = CallRows::default();
     let mut began: Option<Instant> = None;
     let mut next = 0;
@@ -103,7 +106,15 @@ fn follow(assignment: &Assignment, mut reader: Reader) {
             began = None;
         }
         if began.is_none() && next > saved && saved_at.elapsed() >= SAVE_EVERY {
+            // A log that goes on under another source does so from here on, so that no call stands under both.
+            let current =
+                standing(assignment).map_or_else(|| assignment.source.clone(), |standing| standing.source);
+            let is_another = current != assignment.source;
+            assignment.source = current;
             save(assignment, next);
+            if is_another {
+                return;
+            }
             (saved, saved_at) = (next, Instant::now());
         }
     }

@@ -9,8 +9,9 @@ mod standing;
 
 use crate::{
     progress::Progress,
-    recovery::Answer,
+    recovery::{Answer, Range},
     rows::{COLUMNS, Owner, STRUCTURE},
+    seeded::{self, Bug},
 };
 use bytes::Bytes;
 use callmeter_prices::{Book, MeteredEntry};
@@ -99,10 +100,29 @@ impl Store {
         tokio::time::timeout(QUESTION_TIMEOUT, query.fetch_one()).await.unwrap_or(Err(Error::TimedOut))
     }
 
-    /// Inserts the block of a batch that begins at `first`.
-    #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, first, bytes = block.len()))]
-    pub async fn insert(&self, owner: Owner<'_>, first: i64, block: Bytes) -> Answer {
-        self.guarded(owner, DELTAS, &self.at_marker(first), block).await
+    /// Inserts the block of a batch of this range.
+    #[tracing::instrument(level = "debug", skip_all, fields(partition = owner.part, ?range, bytes = block.len()))]
+    pub async fn insert(&self, owner: Owner<'_>, range: Range, block: Bytes) -> Answer {
+        if seeded::is(Bug::CommitFirst) {
+            self.mark(owner, range.next).await;
+        }
+        let answer = self.guarded(owner, DELTAS, &self.at_marker(range.first), block).await;
+        if seeded::is(Bug::MarkerApart) && answer == Answer::Inserted {
+            self.mark(owner, range.next).await;
+        }
+        answer
+    }
+
+    /// The marker in an insert of its own: only a seeded bug does that.
+    async fn mark(&self, owner: Owner<'_>, next: i64) {
+        let sql = format!(
+            "INSERT INTO {} (kind, src, part, next_offset) SETTINGS async_insert = 0 \
+             VALUES ('mark', {{src:String}}, {{part:Int32}}, {{next:Int64}})",
+            self.table
+        );
+        let mark =
+            self.client.query(&sql).param("src", owner.src).param("part", owner.part).param("next", next);
+        let _ = mark.execute().await;
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
@@ -118,12 +138,12 @@ impl Store {
 
     async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {
         let Target { columns, structure } = target;
-        let sql = format!(
+        let mut sql = format!(
             "INSERT INTO {} ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native",
             self.table
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
-        let settings = [
+        let mut settings = vec![
             ("query_id", self.mutex(owner)),
             ("replace_running_query", "0".into()),
             ("param_src", owner.src.to_owned()),
@@ -137,6 +157,7 @@ impl Store {
             ("min_insert_block_size_bytes", "0".into()),
             ("max_execution_time", seconds),
         ];
+        seeded::spoil(&mut sql, &mut settings, columns, check);
         match self.send(&sql, &settings, block).await {
             Ok(()) => Answer::Inserted,
             Err(error) => {

@@ -11,6 +11,7 @@ use crate::{
     reader::{Reader, Verdict},
     recovery::{Event, Range},
     rows,
+    seeded::{self, Bug},
 };
 use bytes::Bytes;
 use callmeter_schemas::DeadLetter;
@@ -157,6 +158,7 @@ impl Filling {
     fn start(&mut self, assignment: &Assignment, remember_from: i64, count_from: i64) {
         let Assignment { lane, partition, .. } = assignment;
         let horizon = lane.config.duplicate_horizon;
+        let remember_from = if seeded::is(Bug::MemoryNotRebuilt) { count_from } else { remember_from };
         match Reader::start(&lane.fetcher, &lane.schemas, *partition, remember_from, count_from, horizon) {
             Ok(reader) => self.reading = Reading::Running(Box::new(reader)),
             Err(error) => {

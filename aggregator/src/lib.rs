@@ -47,6 +47,7 @@ mod progress;
 mod publish;
 mod reader;
 pub mod rebuild;
+mod seeded;
 mod worker;
 
 #[cfg(test)]

@@ -75,14 +75,28 @@ impl Operators {
         let fetcher = Arc::clone(&self.fetcher);
         let asked = tokio::task::spawn_blocking(move || {
             let name = identity::source(&fetcher, topics::CALLS);
-            Ok::<_, FetchError>((name, bounds(&fetcher)?))
+            Ok::<_, FetchError>((name, fetcher.partitions()?))
         });
-        let (name, bounds) = asked.await.map_err(|_| OperatorError::Unclear)??;
+        let (name, known) = asked.await.map_err(|_| OperatorError::Unclear)??;
         let name = name.ok_or(OperatorError::NoTopic(topics::CALLS))?;
         let mut told = self.store.told(&name).await?;
+        let mut standings = BTreeMap::new();
+        for partition in known {
+            standings.insert(partition, self.store.standing(&name, partition).await?);
+        }
+        // Markers first: against older bounds a log that is just being counted would look truncated.
+        let fetcher = Arc::clone(&self.fetcher);
+        let asked = tokio::task::spawn_blocking(move || {
+            let bounds = bounds(&fetcher)?;
+            Ok::<_, FetchError>((bounds, identity::source(&fetcher, topics::CALLS)))
+        });
+        let (bounds, now) = asked.await.map_err(|_| OperatorError::Unclear)??;
+        if now.as_ref() != Some(&name) {
+            return Err(OperatorError::Moved);
+        }
         let mut partitions = Vec::new();
         for (partition, (low, high)) in bounds {
-            let standing = self.store.standing(&name, partition).await?;
+            let Some(standing) = standings.remove(&partition) else { continue };
             partitions.push(Seen {
                 partition,
                 source: standing.source,

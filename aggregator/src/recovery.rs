@@ -276,8 +276,10 @@ impl Partition {
         if marker > high {
             return self.stop(StopReason::MarkerAboveLog { marker, high });
         }
-        if let Some(flood) = self.flood.filter(|flood| [flood.held.first, flood.held.next].contains(&marker))
-        {
+        // A log that ends before the flood did was truncated: the poison is gone, and nothing is left to pass over.
+        let stands =
+            |flood: &Flood| [flood.held.first, flood.held.next].contains(&marker) && flood.held.next < high;
+        if let Some(flood) = self.flood.filter(stands) {
             return self.stop(StopReason::PoisonFlood { from: flood.from });
         }
         self.flood = None;

@@ -9,6 +9,7 @@ use crate::{
     native::{self, Block},
     pricing::Pricing,
     quotas::QuotaCell,
+    seeded::{self, Bug},
 };
 use callmeter_prices::Book;
 use callmeter_schemas::ErrorClass;
@@ -69,11 +70,12 @@ pub struct Owner<'a> {
 
 /// The block of one batch.
 pub fn of_batch(owner: Owner<'_>, batch: &Batch, desk: &Desk) -> Vec<u8> {
-    let mark = Note { kind: KIND_MARK, next_offset: batch.next, ..Note::default() };
+    let next_offset = batch.next - i64::from(seeded::is(Bug::RangeEnd) && batch.consumed > 1);
+    let mark = Note { kind: KIND_MARK, next_offset, ..Note::default() };
     let ledger = Note {
         kind: KIND_BATCH,
         batch_first: batch.first,
-        next_offset: batch.next,
+        next_offset,
         commits: 1,
         consumed: batch.consumed,
         duplicates: batch.duplicates,
@@ -81,7 +83,10 @@ pub fn of_batch(owner: Owner<'_>, batch: &Batch, desk: &Desk) -> Vec<u8> {
         calls: batch.counted(),
         price_book: desk.pricing.book().id(),
     };
-    Rows { cells: &batch.cells, quotas: &batch.quotas.cells, notes: &[mark, ledger], desk }.block(owner)
+    let apart = [Bug::MarkerApart, Bug::CommitFirst].into_iter().any(seeded::is);
+    let notes = [ledger, mark];
+    let notes = if apart { &notes[..1] } else { &notes };
+    Rows { cells: &batch.cells, quotas: &batch.quotas.cells, notes, desk }.block(owner)
 }
 
 /// The block that begins a log: its genesis and its first marker.
@@ -246,6 +251,7 @@ impl<'a> Rows<'a> {
 }
 
 fn money(block: &mut Block, name: &str, units: impl Iterator<Item = i128>) {
+    let units = units.map(|units| if seeded::is(Bug::FloatCost) { units as f64 as i128 } else { units });
     block.fixed(name, "Decimal(38, 12)", units.map(i128::to_le_bytes));
 }
 

@@ -14,6 +14,7 @@ use crate::{
     progress::Counted,
     recovery::{Action, Answer, Event, Partition, Range, StopReason},
     rows,
+    seeded::{self, Bug},
 };
 use std::{
     mem::discriminant,
@@ -149,6 +150,11 @@ impl Worker {
         let lane = self.assignment.lane.clone();
         let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
         self.later(async move {
+            if seeded::is(Bug::LettersAfterInsert) {
+                let answer = lane.store.insert(rows::Owner { src: &source, part }, range, block).await;
+                let _ = lane.dead_letters.write(&letters).await;
+                return Event::Answered(answer);
+            }
             // Poison first: once the batch has landed nobody would look at its records again.
             if !lettered.load(Ordering::Relaxed) {
                 if let Err(error) = lane.dead_letters.write(&letters).await {
@@ -158,7 +164,7 @@ impl Worker {
                 lettered.store(true, Ordering::Relaxed);
             }
             let began = Instant::now();
-            let answer = lane.store.insert(rows::Owner { src: &source, part }, range.first, block).await;
+            let answer = lane.store.insert(rows::Owner { src: &source, part }, range, block).await;
             lane.metrics.insert_seconds.observe(began.elapsed().as_secs_f64());
             lane.metrics.answered(answer);
             Event::Answered(answer)

@@ -10,12 +10,27 @@ pub(crate) const HELP: &str = "\
 cargo test --test chaos -- [PART…] [--seed N] [--rounds N] …
 
 parts; without one, a short run of each:
-  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N";
+  simulate   histories of the state machine of recovery      --histories N --seed N --replay N --without GUARD
+  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N
+  controls   bugs on purpose, each of which must be caught   --seed N --rounds N [BUG…]
+  overload   ten times what the machine sustains             --seconds N
+  recovery   how long counting stands still after a kill     --kills N";
+
+/// Numbers that parts take.
+const NUMBERS: [&str; 5] = ["seed", "rounds", "faults-per-round", "seconds", "kills"];
 
 /// One part of the proof.
 pub(crate) enum Part {
+    /// Histories of the state machine of recovery; with options it is a command of its own.
+    Simulation,
     /// Rounds of real faults.
     Faults(faults::Options),
+    /// Rounds with each seeded bug, or with some of them.
+    Controls { seed: u64, rounds: usize, only: Vec<String> },
+    /// Far more than can be counted.
+    Overload { seconds: u64 },
+    /// Kills, with a watch in hand.
+    Recovery { kills: usize },
 }
 
 /// Reads the words.
@@ -26,7 +41,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
     while let Some(word) = words.next() {
         match word.strip_prefix("--") {
             None => named.push(word),
-            Some(name @ ("seed" | "rounds" | "faults-per-round")) => {
+            Some(name) if NUMBERS.contains(&name) => {
                 let value = words.next().ok_or_else(|| format!("--{name} needs a number"))?;
                 let number: u64 = value.parse().map_err(|_| format!("--{name} {value}: not a number"))?;
                 numbers.insert(name.to_owned(), number);
@@ -38,6 +53,9 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
     let number = |name: &str, default: u64| numbers.get(name).copied().unwrap_or(default);
     let asked = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let mut parts = Vec::new();
+    if named.is_empty() {
+        parts.push(Part::Simulation);
+    }
     if asked("faults") {
         parts.push(Part::Faults(faults::Options {
             seed: number("seed", 1),
@@ -47,6 +65,16 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
             bound: BOUND,
             full_disk: !named.is_empty(),
         }));
+    }
+    if asked("controls") {
+        let only = named.iter().filter(|name| name.starts_with(char::is_uppercase)).cloned().collect();
+        parts.push(Part::Controls { seed: number("seed", 1), rounds: number("rounds", 8) as usize, only });
+    }
+    if asked("overload") {
+        parts.push(Part::Overload { seconds: number("seconds", 5) });
+    }
+    if asked("recovery") {
+        parts.push(Part::Recovery { kills: number("kills", 2) as usize });
     }
     Ok(parts)
 }

@@ -5,10 +5,15 @@
 //! exit status that is not zero when anything was violated or could not be checked.
 
 mod args;
+mod controls;
 mod disk;
 mod fault;
 mod faults;
+mod overload;
+mod recovery;
 mod round;
+mod simulate;
+mod simulation;
 mod site;
 mod tally;
 mod traffic;
@@ -18,7 +23,11 @@ use callmeter_harness::stack::RUNTIME;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let parts = match args::parse(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "simulate") {
+        return simulate::command(&words);
+    }
+    let parts = match args::parse(words.into_iter()) {
         Ok(parts) => parts,
         Err(problem) => {
             eprintln!("error: {problem}\n\n{}", args::HELP);
@@ -37,7 +46,11 @@ fn main() -> ExitCode {
     let mut clean = true;
     for part in parts {
         clean &= match part {
+            Part::Simulation => simulate::everything(),
             Part::Faults(options) => RUNTIME.block_on(faults::run(options)),
+            Part::Overload { seconds } => RUNTIME.block_on(overload::run(seconds)),
+            Part::Recovery { kills } => RUNTIME.block_on(recovery::run(kills)),
+            Part::Controls { seed, rounds, only } => RUNTIME.block_on(controls::run(seed, rounds, &only)),
         };
     }
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -49,8 +49,17 @@ impl Site {
         })
         .await;
         stack.horizon = HORIZON;
+        if let Some(bug) = bug {
+            stack.environment.push(("CALLMETER_SEEDED_BUG".to_owned(), bug.to_owned()));
+        }
+        if bug == Some("TokenOnly") {
+            // Without it MergeTree forgets every token at once.
+            stack
+                .execute("ALTER TABLE deltas MODIFY SETTING non_replicated_deduplication_window = 1000")
+                .await;
+        }
         adjust_profile(&stack).await;
-        let settings = settings(bug);
+        let settings = settings();
         let mut site = Self {
             stack,
             aggregators: Vec::new(),
@@ -138,16 +147,14 @@ impl Site {
     }
 }
 
-fn settings(bug: Option<&str>) -> Vec<(&'static str, String)> {
-    let mut settings = vec![
+fn settings() -> Vec<(&'static str, String)> {
+    vec![
         // Small and frequent batches, and short patience: more moments at which a fault hurts.
         ("AGGREGATOR__FLUSH_INTERVAL", "50ms".to_owned()),
         ("AGGREGATOR__SESSION_TIMEOUT", "1s".to_owned()),
         ("AGGREGATOR__INSERT_TIMEOUT", "10s".to_owned()),
         ("AGGREGATOR__DUPLICATE_HORIZON", HORIZON.to_string()),
-    ];
-    settings.extend(bug.map(|bug| ("SEEDED_BUG", bug.to_owned())));
-    settings
+    ]
 }
 
 /// The profile that all queries run with is read when ClickHouse starts.

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod exactness;
+mod gaps;
 mod intake;
 mod prices;
 mod rebuild;

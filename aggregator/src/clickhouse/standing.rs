@@ -13,8 +13,8 @@ const STANDING: &str = "SELECT \
     if(count() = 0, {log:String}, argMax(source, number)) AS source, \
     if(count() = 0, toInt64(-1), argMax(marker, number)) AS marker, \
     if(count() = 0, toInt64(-1), argMax(genesis, number)) AS genesis, \
-    toUInt8((SELECT count() FROM deltas WHERE kind = 'genesis' AND (src = {log:String} OR startsWith(src, {next:String}))) = 0 \
-        AND (SELECT count() FROM deltas WHERE kind = 'genesis' AND src != {log:String} AND NOT startsWith(src, {next:String})) > 0) AS replaced \
+    toUInt8(assumeNotNull((SELECT count() FROM deltas WHERE kind = 'genesis' AND (src = {log:String} OR startsWith(src, {next:String}))) = 0 \
+        AND (SELECT count() FROM deltas WHERE kind = 'genesis' AND src != {log:String} AND NOT startsWith(src, {next:String})) > 0)) AS replaced \
     FROM (SELECT toString(src) AS source, toUInt32OrZero(substring(source, length({next:String}) + 1)) AS number, \
             maxIf(next_offset, kind = 'mark') AS marker, \
             if(countIf(kind = 'genesis') = 0, toInt64(-1), minIf(batch_first, kind = 'genesis')) AS genesis \

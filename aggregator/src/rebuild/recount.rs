@@ -115,7 +115,7 @@ impl Recount {
                 let Some(sealed) = self.sealed.as_ref().filter(|sealed| sealed.range == range) else {
                     return Ok(None);
                 };
-                let insert = lane.store.insert(owner, range.first, sealed.block.clone());
+                let insert = lane.store.insert(owner, range, sealed.block.clone());
                 let answer = lane.runtime.block_on(insert);
                 self.doubts = if answer == Answer::Inserted { 0 } else { self.doubts + 1 };
                 Event::Answered(answer)

@@ -1,9 +1,7 @@
 //! The answers of exactly-once as sentences: events enter a fresh partition, its last action is compared.
-//! Whole histories of two owners are in [`model`].
+//! Whole histories of several owners are lived by `tests/chaos/simulation.rs`.
 
 use super::*;
-
-mod model;
 
 const RANGE: Range = Range { first: 100, next: 150 };
 const ASSIGNED: &[Event] = &[Event::Assigned];
@@ -114,6 +112,13 @@ fn a_flood_of_poison_is_passed_only_when_an_operator_moved_the_marker() {
         check(&before, read(100), stop);
         check(&before, read(150), stop);
         check(&before, read(151), Action::Consume { remember_from: 91, count_from: 151 });
+    }
+    // The log was truncated, and the poison with it.
+    for (marker, high) in [(100, 100), (100, 150), (150, 150)] {
+        let before: Vec<Event> = [INSERTING, &[flood, Event::Waited]].concat();
+        let truncated = Event::MarkerRead { marker: Some(marker), low: 20, high, replaced: false };
+        let consume = Action::Consume { remember_from: marker - 60, count_from: marker };
+        check(&before, truncated, consume);
     }
     // Whoever gets the partition anew reads for himself.
     let again: Vec<Event> = [READY, &[flood, Event::Revoked, Event::Assigned]].concat();

@@ -4,11 +4,14 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 const WAIT: Duration = Duration::from_secs(10);
-/// Polls without a record before the log is taken for unreadable.
-const PATIENCE: u32 = 6;
+/// Longest time without a record before the log is taken for unreadable: a broker that was killed is away for seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +63,13 @@ impl Topic {
             self.next.insert(partition, high);
         }
         self.consumer.assign(&list).expect("assigned");
-        let (mut records, mut empty) = (Vec::new(), 0);
+        let (mut records, mut read) = (Vec::new(), Instant::now());
         while left > 0 {
-            let Some(Ok(message)) = self.consumer.poll(WAIT) else {
-                empty += 1;
-                assert!(empty < PATIENCE, "{} records of {} cannot be read", left, self.name);
+            let Some(Ok(message)) = self.consumer.poll(Duration::from_millis(200)) else {
+                assert!(read.elapsed() < PATIENCE, "{left} records of {} cannot be read", self.name);
                 continue;
             };
+            read = Instant::now();
             let (partition, offset) = (message.partition(), message.offset());
             if offset >= self.next[&partition] {
                 continue;
