@@ -41,6 +41,8 @@ pub(crate) enum Command {
     /// Partitions: how far each is counted, and how those go on that stopped
     #[command(subcommand)]
     Partitions(crate::partitions::args::PartitionsCommand),
+    /// Count the log anew beside the live rollups, compare, and replace them on request
+    Rebuild(crate::rebuild::args::RebuildArgs),
     /// What this machine or configuration lacks, each with its cure
     Doctor(DoctorArgs),
 }

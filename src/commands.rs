@@ -3,7 +3,7 @@
 use crate::{
     cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
     config::{self, Config},
-    doctor, migrate, partitions, prices, profiles, roles, telemetry, up,
+    doctor, migrate, partitions, prices, profiles, rebuild, roles, telemetry, up,
 };
 use anyhow::{Context, bail};
 use callmeter_documents::Problem;
@@ -31,6 +31,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Profiles(command) => profiles::profiles(command),
         Command::Prices(command) => prices::prices(command),
         Command::Partitions(command) => partitions::partitions(command),
+        Command::Rebuild(args) => rebuild::rebuild(args),
         Command::Doctor(args) => doctor::doctor(&args),
     }
 }

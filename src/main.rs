@@ -12,6 +12,7 @@ mod migrate;
 mod partitions;
 mod prices;
 mod profiles;
+mod rebuild;
 mod roles;
 mod table;
 mod telemetry;

@@ -89,7 +89,7 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
     let mut next = 0;
     let (mut saved, mut saved_at) = (0, Instant::now());
     while !assignment.is_over() {
-        let read = reader.read(TICK, |record, verdict| {
+        let read = reader.read(TICK, i64::MAX, |record, verdict| {
             if let Verdict::Event { fields, facts, duplicate, wait_ignored } = verdict {
                 rows.push(assignment.owner(), record, fields, facts, Found { duplicate, wait_ignored });
             }

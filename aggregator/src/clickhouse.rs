@@ -18,16 +18,15 @@ use callmeter_prices::{Book, MeteredEntry};
 use callmeter_schemas::{Amount, config::ClickHouseConfig};
 use clickhouse::{Client, Row, error::Error};
 use serde::Deserialize;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use standing::Standing;
 
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The marker of a source's partition, -1 when there is none: `max` over no rows would be 0 and pass for genesis.
-const MARKER: &str = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM deltas \
-    WHERE kind = 'mark' AND src = {src:String} AND part = {part:Int32}";
+/// The table of what is counted.
+const LIVE: &str = "deltas";
 
 /// Columns that an insert fills, and their types as sent.
 #[derive(Clone, Copy)]
@@ -48,22 +47,52 @@ pub struct PublishedLine {
     pub pool: String,
 }
 
+/// A client of the configured database; nothing is contacted yet.
+pub(crate) fn client(config: &ClickHouseConfig) -> Client {
+    Client::default()
+        .with_url(&config.url)
+        .with_database(&config.database)
+        .with_user(&config.user)
+        .with_password(config.password.reveal())
+}
+
 /// Access to the tables.
 #[derive(Clone)]
 pub struct Store {
     client: Client,
     insert_timeout: Duration,
+    /// Where deltas and markers stand.
+    table: Arc<str>,
 }
 
 impl Store {
     /// Access with the settings of the configuration; nothing is contacted yet.
     pub fn new(config: &ClickHouseConfig, insert_timeout: Duration) -> Self {
-        let client = Client::default()
-            .with_url(&config.url)
-            .with_database(&config.database)
-            .with_user(&config.user)
-            .with_password(config.password.reveal());
-        Self { client, insert_timeout }
+        Self { client: client(config), insert_timeout, table: LIVE.into() }
+    }
+
+    /// Access to another table of the same form, whose inserts shut out no insert into this one.
+    pub fn of_table(&self, table: &str) -> Self {
+        Self { table: table.into(), ..self.clone() }
+    }
+
+    /// The next offset to count of one source; -1 stands for none: `max` over no rows would be 0 and pass for genesis.
+    pub async fn marker(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
+        let marker: i64 = self.ask(self.client.query(&self.marker_sql()), owner).await?;
+        Ok((marker >= 0).then_some(marker))
+    }
+
+    fn marker_sql(&self) -> String {
+        format!(
+            "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM {} \
+             WHERE kind = 'mark' AND src = {{src:String}} AND part = {{part:Int32}}",
+            self.table
+        )
+    }
+
+    /// What an insert checks: that the marker stands at its first offset.
+    fn at_marker(&self, first: i64) -> String {
+        format!("throwIf(({}) != {first}, 'FENCED') = 0", self.marker_sql())
     }
 
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
@@ -77,7 +106,7 @@ impl Store {
         if seeded::is(Bug::CommitFirst) {
             self.mark(owner, range.next).await;
         }
-        let answer = self.guarded(owner, DELTAS, &at_marker(range.first), block).await;
+        let answer = self.guarded(owner, DELTAS, &self.at_marker(range.first), block).await;
         if seeded::is(Bug::MarkerApart) && answer == Answer::Inserted {
             self.mark(owner, range.next).await;
         }
@@ -86,25 +115,32 @@ impl Store {
 
     /// The marker in an insert of its own: only a seeded bug does that.
     async fn mark(&self, owner: Owner<'_>, next: i64) {
-        let sql = "INSERT INTO deltas (kind, src, part, next_offset) SETTINGS async_insert = 0 \
-            VALUES ('mark', {src:String}, {part:Int32}, {next:Int64})";
+        let sql = format!(
+            "INSERT INTO {} (kind, src, part, next_offset) SETTINGS async_insert = 0 \
+             VALUES ('mark', {{src:String}}, {{part:Int32}}, {{next:Int64}})",
+            self.table
+        );
         let mark =
-            self.client.query(sql).param("src", owner.src).param("part", owner.part).param("next", next);
+            self.client.query(&sql).param("src", owner.src).param("part", owner.part).param("next", next);
         let _ = mark.execute().await;
     }
 
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
     /// removed must not be counted again from the start.
     pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
-        let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch') \
-            AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
-        self.guarded(owner, DELTAS, check, block).await
+        let check = format!(
+            "throwIf((SELECT count() FROM {} WHERE kind IN ('genesis', 'mark', 'batch') \
+             AND src = {{src:String}} AND part = {{part:Int32}}) != 0, 'FENCED') = 0",
+            self.table
+        );
+        self.guarded(owner, DELTAS, &check, block).await
     }
 
     async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {
         let Target { columns, structure } = target;
         let mut sql = format!(
-            "INSERT INTO deltas ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native"
+            "INSERT INTO {} ({columns}) SELECT {columns} FROM input('{structure}') WHERE {check} FORMAT Native",
+            self.table
         );
         let seconds = self.insert_timeout.as_secs().max(1).to_string();
         let mut settings = vec![
@@ -144,9 +180,13 @@ impl Store {
         insert.end().await
     }
 
-    /// The id under which at most one insert of a partition can run, in this database.
+    /// The id under which at most one insert of a partition can run, in this database and table.
     fn mutex(&self, owner: Owner<'_>) -> String {
-        format!("{}/{}/{}", self.client.database().unwrap_or_default(), owner.src, owner.part)
+        let database = self.client.database().unwrap_or_default();
+        match &*self.table {
+            LIVE => format!("{database}/{}/{}", owner.src, owner.part),
+            table => format!("{database}.{table}/{}/{}", owner.src, owner.part),
+        }
     }
 
     /// Kills the partition's running insert and waits until it is gone.
@@ -234,11 +274,6 @@ impl Store {
             .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
         tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
-}
-
-/// The condition under which an insert lands: the marker stands where it begins.
-fn at_marker(first: i64) -> String {
-    format!("throwIf(({MARKER}) != {first}, 'FENCED') = 0")
 }
 
 /// One row of `price_lines`.

@@ -8,7 +8,7 @@
 
 use callmeter_schemas::config::KafkaConfig;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
 };
@@ -114,6 +114,19 @@ impl Fetcher {
         Ok(self.consumer.fetch_watermarks(&self.name, partition, Duration::from_secs(5))?)
     }
 
+    /// First offset of a partition whose record was appended at this time or later, ms since 1970 UTC; `None` when
+    /// there is none yet.
+    pub fn offset_at(&self, partition: i32, appended_ms: i64) -> Result<Option<i64>, FetchError> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_offset(&self.name, partition, Offset::Offset(appended_ms))?;
+        let found = self.consumer.offsets_for_times(asked, Duration::from_secs(10))?;
+        Ok(found
+            .elements()
+            .first()
+            .and_then(|element| element.offset().to_raw())
+            .filter(|offset| *offset >= 0))
+    }
+
     /// The partitions of the topic.
     pub fn partitions(&self) -> Result<Vec<i32>, FetchError> {
         let metadata = self.consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5))?;
@@ -168,17 +181,27 @@ pub struct Tap {
 unsafe impl Send for Tap {}
 
 impl Tap {
-    /// Hands over what has arrived, waiting at most `timeout` for the first record.
-    pub fn take(&mut self, timeout: Duration, mut each: impl FnMut(Record<'_>)) -> Result<(), FetchError> {
+    /// Offset after the last record that was handed over.
+    pub fn position(&self) -> i64 {
+        self.next
+    }
+
+    /// Hands over what has arrived, waiting at most `timeout` for the first record: at most as many records as there
+    /// are offsets below `until`. In a log with unused offsets the last of them may lie beyond it.
+    pub fn take(
+        &mut self,
+        timeout: Duration,
+        until: i64,
+        mut each: impl FnMut(Record<'_>),
+    ) -> Result<(), FetchError> {
+        let most = usize::try_from(until.saturating_sub(self.next)).unwrap_or(0).min(self.messages.len());
+        if most == 0 {
+            return Ok(());
+        }
         let wait_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue lives, and the buffer has room for as many pointers as are asked for.
         let taken = unsafe {
-            sys::rd_kafka_consume_batch_queue(
-                self.queue,
-                wait_ms,
-                self.messages.as_mut_ptr(),
-                self.messages.len(),
-            )
+            sys::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
         };
         let mut result = Ok(());
         for at in 0..usize::try_from(taken).unwrap_or(0) {

@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use callmeter_schemas::DeadLetter;
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,27 @@ use std::{
 const START_AGAIN: Duration = Duration::from_millis(500);
 /// Bytes of series after which they are forgotten between two batches.
 const DESK_BYTES: usize = 64 << 20;
+
+/// What of the log is counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Offset before which reading ends.
+    pub(crate) until: i64,
+    /// Ranges whose records are remembered and not counted.
+    pub(crate) skipped: Vec<Range>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { until: i64::MAX, skipped: Vec::new() }
+    }
+}
+
+impl Scope {
+    fn skips(&self, offset: i64) -> bool {
+        self.skipped.iter().any(|range| (range.first..range.next).contains(&offset))
+    }
+}
 
 #[derive(Default)]
 enum Reading {
@@ -42,6 +63,8 @@ pub(crate) struct Sealed {
     pub(crate) range: Range,
     pub(crate) block: Bytes,
     pub(crate) letters: Arc<Vec<DeadLetter>>,
+    /// Whether the letters were acknowledged: a batch that is held back for long repeats its insert alone.
+    pub(crate) lettered: Arc<AtomicBool>,
     pub(crate) counted: u64,
     pub(crate) duplicates: u64,
     pub(crate) rows: u64,
@@ -57,6 +80,9 @@ pub(crate) struct Filling {
     desk: Desk,
     /// Poison in a row.
     poison_run: u64,
+    scope: Scope,
+    /// First offset that was read for the memories.
+    remember_from: i64,
 }
 
 impl Filling {
@@ -68,15 +94,36 @@ impl Filling {
             began: None,
             desk: desk(assignment),
             poison_run: 0,
+            scope: Scope::default(),
+            remember_from: 0,
         }
     }
 
     /// Forgets everything and reads from here on.
     pub(crate) fn begin(&mut self, assignment: &Assignment, remember_from: i64, count_from: i64) {
         // The old fetch must have ended before a new one of this partition starts.
-        *self = Self::new(assignment);
+        *self = Self { scope: std::mem::take(&mut self.scope), ..Self::new(assignment) };
         self.batch = Batch::new(count_from);
+        self.remember_from = remember_from;
         self.reading = Reading::Wanted { remember_from, count_from };
+    }
+
+    /// Counts this much of the log and no more.
+    pub(crate) fn limit(&mut self, scope: Scope) {
+        self.scope = scope;
+    }
+
+    /// Offset after the last record that the batch took.
+    pub(crate) fn next(&self) -> i64 {
+        self.batch.next
+    }
+
+    /// Offset after the last record that was read, also of those that only fill the memories.
+    pub(crate) fn position(&self) -> i64 {
+        match &self.reading {
+            Reading::Running(reader) => reader.position(),
+            _ => self.batch.next,
+        }
     }
 
     /// How long ago the batch took its first record.
@@ -124,7 +171,12 @@ impl Filling {
     fn fold(&mut self, assignment: &Assignment, timeout: Duration) -> Option<Event> {
         let Reading::Running(reader) = &mut self.reading else { return None };
         let (batch, desk, poison_run) = (&mut self.batch, &mut self.desk, &mut self.poison_run);
-        let result = reader.read(timeout, |record, verdict| {
+        let (scope, mut beyond) = (&self.scope, false);
+        let result = reader.read(timeout, scope.until, |record, verdict| {
+            if record.offset >= scope.until || scope.skips(record.offset) {
+                beyond |= record.offset >= scope.until;
+                return;
+            }
             match verdict {
                 Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
                     batch.count(record.offset, facts, wait_ignored, desk);
@@ -153,6 +205,13 @@ impl Filling {
         if self.poison_run >= assignment.lane.config.poison_flood {
             return Some(Event::PoisonFlood { from: self.batch.next - self.poison_run as i64 });
         }
+        if beyond {
+            // What was read too far cannot be unread: whoever goes on later reads it again.
+            let count_from = self.scope.until;
+            let horizon = i64::from(assignment.lane.config.duplicate_horizon);
+            let remember_from = self.remember_from.max(count_from - horizon);
+            self.reading = Reading::Wanted { remember_from, count_from };
+        }
         let error = result.err()?;
         tracing::warn!(partition = assignment.partition, %error, "reading failed");
         self.reading = Reading::Nothing;
@@ -173,6 +232,7 @@ impl Filling {
             duplicates: batch.duplicates,
             rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
+            lettered: Arc::default(),
             letters: Arc::new(
                 batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
             ),

@@ -5,7 +5,8 @@
 //! came before and [`waits`] whether its vendor had asked to wait, [`pricing`] charges it, [`fold`] adds it to its
 //! key's window and [`quotas`] keeps what it said of them, [`rows`] makes the one block that stores the batch with
 //! its marker, [`clickhouse`] inserts that block, and [`recovery`] decides what every answer means. [`pipeline`]
-//! tells it in one place. Beside it, `calls` writes every attempt on a lane of its own.
+//! tells it in one place. Beside it, `calls` writes every attempt on a lane of its own, and [`rebuild`] counts the log anew
+//! into another table.
 //!
 //! Promise: each record is counted, found duplicate or dead-lettered exactly once, whatever dies. Not
 //! promised: order of visibility between partitions.
@@ -45,6 +46,7 @@ pub mod operators;
 mod progress;
 mod publish;
 mod reader;
+pub mod rebuild;
 mod seeded;
 mod worker;
 

@@ -28,7 +28,11 @@ use callmeter_schemas::{
     topics,
 };
 use rdkafka::error::KafkaError;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc::Sender},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     task::JoinHandle,
@@ -82,7 +86,7 @@ pub async fn run(
 ) -> Result<(), AggregatorError> {
     let (changes_in, changes) = mpsc::unbounded_channel();
     let member = Member::join(&kafka, topics::CALLS, &membership(&config), changes_in)?;
-    let rollups = lane(&config, &kafka, &clickhouse, metrics, &member)?;
+    let rollups = lane(&config, &kafka, &clickhouse, metrics, member.commits.clone())?;
     let raw_calls = match config.calls {
         true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
         false => None,
@@ -122,12 +126,13 @@ fn fetcher(config: &AggregatorConfig, kafka: &KafkaConfig) -> Result<Arc<Fetcher
     Fetcher::new(kafka, topics::CALLS, config.fetch_ahead_bytes)
 }
 
-fn lane(
+/// What workers need, by the configuration; markers go to `commits` for the lag display.
+pub(crate) fn lane(
     config: &AggregatorConfig,
     kafka: &KafkaConfig,
     clickhouse: &ClickHouseConfig,
     metrics: AggregatorMetrics,
-    member: &Member,
+    commits: Sender<(i32, i64)>,
 ) -> Result<Lane, AggregatorError> {
     let mut further = BTreeMap::new();
     for (id, file) in &kafka.schemas {
@@ -146,7 +151,7 @@ fn lane(
         dead_letters: DeadLetters::new(kafka)?,
         metrics,
         board: Arc::new(Board::default()),
-        commits: member.commits.clone(),
+        commits,
         runtime: tokio::runtime::Handle::current(),
     })
 }

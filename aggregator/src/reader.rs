@@ -63,14 +63,20 @@ impl Reader {
         })
     }
 
-    /// Judges what has arrived, waiting at most `timeout` for the first record.
+    /// Offset after the last record that was read.
+    pub(crate) fn position(&self) -> i64 {
+        self.tap.position()
+    }
+
+    /// Judges what has arrived, waiting at most `timeout` for the first record; `until` as in [`Tap::take`].
     pub(crate) fn read(
         &mut self,
         timeout: Duration,
+        until: i64,
         mut each: impl FnMut(Record<'_>, Verdict<'_>),
     ) -> Result<(), FetchError> {
         let Self { tap, memory, waits, schemas, scratch, count_from } = self;
-        tap.take(timeout, |record| {
+        tap.take(timeout, until, |record| {
             judge(record, schemas, (memory, waits), scratch, |verdict| {
                 if record.offset >= *count_from {
                     each(record, verdict);

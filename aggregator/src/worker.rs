@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{
     mem::discriminant,
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 use tokio::task::JoinHandle;
@@ -146,6 +146,7 @@ impl Worker {
     fn insert(&mut self, range: Range) {
         let Some(sealed) = self.sealed.as_ref().filter(|sealed| sealed.range == range) else { return };
         let (letters, block) = (Arc::clone(&sealed.letters), sealed.block.clone());
+        let lettered = Arc::clone(&sealed.lettered);
         let lane = self.assignment.lane.clone();
         let (source, part) = (self.assignment.source.clone(), self.assignment.partition);
         self.later(async move {
@@ -155,9 +156,12 @@ impl Worker {
                 return Event::Answered(answer);
             }
             // Poison first: once the batch has landed nobody would look at its records again.
-            if let Err(error) = lane.dead_letters.write(&letters).await {
-                tracing::warn!(partition = part, %error, "dead letters not stored, batch held back");
-                return Event::Answered(Answer::Unknown);
+            if !lettered.load(Ordering::Relaxed) {
+                if let Err(error) = lane.dead_letters.write(&letters).await {
+                    tracing::warn!(partition = part, %error, "dead letters not stored, batch held back");
+                    return Event::Answered(Answer::Unknown);
+                }
+                lettered.store(true, Ordering::Relaxed);
             }
             let began = Instant::now();
             let answer = lane.store.insert(rows::Owner { src: &source, part }, range, block).await;

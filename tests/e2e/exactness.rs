@@ -13,7 +13,7 @@ const HASTY: [(&str, &str); 2] =
     [("AGGREGATOR__FLUSH_INTERVAL", "20ms"), ("AGGREGATOR__SESSION_TIMEOUT", "1s")];
 
 /// Sends a slice of the seeded log: every 17th event twice, every 501st record poison.
-fn send(direct: &Direct, numbers: std::ops::Range<u64>) {
+pub(crate) fn send(direct: &Direct, numbers: std::ops::Range<u64>) {
     for number in numbers {
         direct.event(&event(number));
         if number % 17 == 0 {

@@ -8,6 +8,7 @@ mod exactness;
 mod gaps;
 mod intake;
 mod prices;
+mod rebuild;
 mod telemetry;
 mod up;
 mod views;

@@ -22,7 +22,7 @@ impl Store {
         match &decision.guard {
             Guard::Marker { source, partition, marker } => {
                 let owner = Owner { src: source, part: *partition };
-                self.guarded(owner, target, &super::at_marker(*marker), block).await
+                self.guarded(owner, target, &self.at_marker(*marker), block).await
             }
             Guard::Nothing { source } => {
                 let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch', 'gap') \
