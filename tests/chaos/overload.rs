@@ -82,6 +82,10 @@ pub(crate) async fn run(seconds: u64) -> bool {
     lock(&flood.answers).clear();
     let offered = pour(&flood, sustained * TIMES, Duration::from_secs(seconds)).await;
     let began = Instant::now();
+    let log = Topic::new(&stack.kafka, "callmeter.calls.v1").bounds();
+    let records = log.values().map(|(low, high)| high - low).sum();
+    let drained = ledger::drained(&stack, records, DRAIN).await;
+    println!("lag {} records at its end, drained {:.1} s after it", lag, began.elapsed().as_secs_f64());
     let mut inspector = Inspector::new(&stack);
     let sent = Sent { acknowledged: ids(&flood), poison: None };
     let lag = lag(&stack).await;
