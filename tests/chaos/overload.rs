@@ -87,6 +87,8 @@ pub(crate) async fn run(seconds: u64) -> bool {
     let sent = Sent { acknowledged: ids(&flood), poison: None };
     let mut violations = inspector.inspect(&stack, &sent, DRAIN).await;
     println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
+    let accepted = *lock(&flood.answers).get(&202).unwrap_or(&0) * EVENTS;
+    println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
     println!("accepted in the flood {accepted} events; answers {:?}", lock(&flood.answers));
     println!("lag at its end {lag} records, drained {:.1} s later", drained.as_secs_f64());
     for (role, bound) in [(aggregator - 1, INGEST_BOUND), (aggregator, AGGREGATOR_BOUND)] {
