@@ -112,8 +112,13 @@ pub(crate) enum TrapKind {
         after: u64,
         time: Duration,
     },
-    /// The answer to an insert never arrives.
-    Swallow,
+    /// The same in an insert of deltas.
+    StallInsert {
+        after: u64,
+        time: Duration,
+    },
+    /// The answer to an insert of deltas never arrives.
+    SwallowAnswer,
 }
 
 /// What happens to the aggregator whose connection was bitten.
@@ -182,8 +187,8 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
         }
         Fault::ZombieInsert => {
             // Past the bytes that ClickHouse reads before it compares, and before the end of the block.
-            let after = random.random_range(24_000..60_000);
-            let kind = TrapKind::StallUp { after, time: moved };
+            let after = random.random_range(18_000..40_000);
+            let kind = TrapKind::StallInsert { after, time: moved };
             vec![
                 (ms(0), Act::SetTrap(line, kind, Then::Freeze(aggregator))),
                 (long, Act::Bitten(line)),
@@ -192,10 +197,10 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
         }
         Fault::CutInsert if random.random() => trap(line, TrapKind::CutUp { after }),
         Fault::CutInsert => trap(line, TrapKind::CutDown { after: after.min(2_000) }),
-        Fault::StallInsert => trap(line, TrapKind::StallUp { after, time: long }),
-        Fault::SwallowAnswer => trap(line, TrapKind::Swallow),
+        Fault::StallInsert => trap(line, TrapKind::StallInsert { after, time: long }),
+        Fault::SwallowAnswer => trap(line, TrapKind::SwallowAnswer),
         Fault::KillAtAnswer => vec![
-            (ms(0), Act::SetTrap(line, TrapKind::Swallow, Then::Kill(aggregator))),
+            (ms(0), Act::SetTrap(line, TrapKind::SwallowAnswer, Then::Kill(aggregator))),
             (long, Act::Bitten(line)),
         ],
         Fault::RefuseClickHouse => {

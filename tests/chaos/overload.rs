@@ -86,7 +86,6 @@ pub(crate) async fn run(seconds: u64) -> bool {
     let mut inspector = Inspector::new(&stack);
     let sent = Sent { acknowledged: ids(&flood), poison: None };
     let mut violations = inspector.inspect(&stack, &sent, DRAIN).await;
-    println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
     let accepted = *lock(&flood.answers).get(&202).unwrap_or(&0) * EVENTS;
     println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
     println!("accepted in the flood {accepted} events; answers {:?}", lock(&flood.answers));

@@ -25,8 +25,8 @@ const GLANCE_EVERY: Duration = Duration::from_millis(500);
 const STATEMENT: Duration = Duration::from_secs(2);
 /// Pause of a slow connection after each piece.
 const SLOW: Duration = Duration::from_millis(15);
-/// An answer to a request of so many bytes is that to an insert, not to a question.
-const INSERT_BYTES: u64 = 6_000;
+/// What an insert of deltas has in its address, and no other request.
+const INSERT: &str = "INTO+deltas";
 
 /// A trap that was set and what follows its bite.
 struct Armed {
@@ -120,12 +120,15 @@ impl Round<'_> {
 
     fn arm(&mut self, fault: usize, line: Line, kind: TrapKind, then: Then) {
         let proxy = proxy(self.site, line);
-        let trap = |way, after, bite| Trap { way, after, request: 0, bite };
+        let trap = |way, after, bite| Trap { way, after, within: None, bite };
         proxy.set(match kind {
             TrapKind::CutUp { after } => trap(Way::Up, after, Bite::Cut),
             TrapKind::CutDown { after } => trap(Way::Down, after, Bite::Cut),
             TrapKind::StallUp { after, time } => trap(Way::Up, after, Bite::Stall(time)),
-            TrapKind::Swallow => Trap { request: INSERT_BYTES, ..trap(Way::Down, 0, Bite::Cut) },
+            TrapKind::StallInsert { after, time } => {
+                Trap { within: Some(INSERT), ..trap(Way::Up, after, Bite::Stall(time)) }
+            }
+            TrapKind::SwallowAnswer => Trap { within: Some(INSERT), ..trap(Way::Down, 0, Bite::Cut) },
         });
         self.armed.push(Armed { fault, line, bitten_before: proxy.bitten(), then });
     }

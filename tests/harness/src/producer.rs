@@ -43,7 +43,7 @@ impl Direct {
 
     /// Waits until the broker has everything.
     pub fn flush(&self) {
-        self.0.flush(Duration::from_secs(60)).expect("the broker acknowledges");
+        self.0.flush(Duration::from_secs(120)).expect("the broker acknowledges");
     }
 }
 

@@ -1,7 +1,7 @@
 //! A TCP proxy that does what networks do: connections enter, their bytes leave, or do not.
 //!
-//! A [`Trap`] waits for the connection that carries so many bytes in one direction after it was set, forwards exactly up
-//! to that byte and then bites, once. Promise: without a trap and without a switch every byte is forwarded as it came.
+//! A [`Trap`] waits for the connection that carries so many bytes in one direction after it was set, or within a request
+//! that names something, forwards exactly up to that byte and then bites, once. Promise: without a trap and without a switch every byte is forwarded as it came.
 
 use std::{
     net::SocketAddr,
@@ -46,11 +46,10 @@ pub enum Bite {
 pub struct Trap {
     /// Direction whose bytes count.
     pub way: Way,
-    /// Bytes that pass before it bites.
+    /// Bytes that pass before it bites: since it was set, or since the request began that `within` asks for.
     pub after: u64,
-    /// Bytes that the connection must have carried upwards since its last answer: 0 bites at any answer, more only at
-    /// that of a larger request.
-    pub request: u64,
+    /// Bites only in a request whose first bytes hold this text, or in its answer; `None`: anywhere.
+    pub within: Option<&'static str>,
     /// What it does.
     pub bite: Bite,
 }
@@ -137,8 +136,35 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 #[derive(Default)]
 struct Connection {
     ended: Notify,
-    /// Bytes that went up since something last came down.
-    request: AtomicU64,
+    request: Mutex<Request>,
+}
+
+/// What went up since something last came down, and how much of its answer came down.
+#[derive(Default)]
+struct Request {
+    first: Vec<u8>,
+    up: u64,
+    down: u64,
+}
+
+impl Request {
+    /// Adds bytes; how many passed before them in this direction.
+    fn carries(&mut self, way: Way, bytes: &[u8]) -> u64 {
+        if way == Way::Up && self.down > 0 {
+            *self = Self::default();
+        }
+        if way == Way::Up && self.up == 0 {
+            self.first = bytes.to_vec();
+        }
+        let passed = if way == Way::Up { &mut self.up } else { &mut self.down };
+        let before = *passed;
+        *passed += bytes.len() as u64;
+        before
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.first.windows(text.len()).any(|part| part == text.as_bytes())
+    }
 }
 
 async fn join(client: TcpStream, state: Arc<State>) {
@@ -188,7 +214,7 @@ impl Pump<'_> {
     }
 
     async fn forward(&mut self, bytes: &[u8], to: &mut OwnedWriteHalf) -> std::io::Result<()> {
-        let Some((before, bite)) = self.springs(bytes.len()) else {
+        let Some((before, bite)) = self.springs(bytes) else {
             return to.write_all(bytes).await;
         };
         to.write_all(&bytes[..before]).await?;
@@ -202,24 +228,26 @@ impl Pump<'_> {
     }
 
     /// How many of the next bytes still pass, and what then happens; `None` when nothing does.
-    fn springs(&mut self, length: usize) -> Option<(usize, Bite)> {
-        let length = length as u64;
-        let request = match self.way {
-            Way::Up => self.connection.request.fetch_add(length, Ordering::SeqCst) + length,
-            Way::Down => self.connection.request.swap(0, Ordering::SeqCst),
-        };
+    fn springs(&mut self, bytes: &[u8]) -> Option<(usize, Bite)> {
+        let mut request = lock(&self.connection.request);
+        let before_in_request = request.carries(self.way, bytes);
         let set = self.state.set.load(Ordering::SeqCst);
         if set != self.set {
             (self.set, self.passed) = (set, 0);
         }
-        let before = self.passed;
-        self.passed += length;
+        let before_since_set = self.passed;
+        self.passed += bytes.len() as u64;
         let mut armed = lock(&self.state.trap);
         let trap = armed
-            .filter(|trap| trap.way == self.way && self.passed > trap.after && request >= trap.request)?;
+            .filter(|trap| trap.way == self.way && trap.within.is_none_or(|text| request.holds(text)))?;
+        let before = if trap.within.is_some() { before_in_request } else { before_since_set };
+        // A request that was past the byte when the trap was set is not the one.
+        if before > trap.after || before + bytes.len() as u64 <= trap.after {
+            return None;
+        }
         *armed = None;
         self.state.bitten.fetch_add(1, Ordering::SeqCst);
-        Some((trap.after.saturating_sub(before) as usize, trap.bite))
+        Some(((trap.after - before) as usize, trap.bite))
     }
 }
 
@@ -259,7 +287,7 @@ mod tests {
     async fn a_cut_lets_exactly_its_bytes_pass_and_bites_once() {
         let (proxy, mut client) = doubled().await;
         assert_eq!(ask(&mut client, 1).await.expect("no trap"), 2);
-        proxy.set(Trap { way: Way::Up, after: 2, request: 0, bite: Bite::Cut });
+        proxy.set(Trap { way: Way::Up, after: 2, within: None, bite: Bite::Cut });
         assert_eq!(ask(&mut client, 2).await.expect("the first byte passes"), 4);
         assert_eq!(ask(&mut client, 3).await.expect("the second byte passes"), 6);
         assert!(ask(&mut client, 4).await.is_err());
@@ -273,17 +301,22 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_swallowed_although_the_server_has_the_request() {
         let (proxy, mut client) = doubled().await;
-        proxy.set(Trap { way: Way::Down, after: 0, request: 2, bite: Bite::Cut });
-        assert_eq!(ask(&mut client, 1).await.expect("too small a request"), 2);
-        client.write_all(&[1, 2]).await.expect("sent");
-        let mut answer = [0; 2];
+        proxy.set(Trap { way: Way::Down, after: 0, within: Some("A"), bite: Bite::Cut });
+        assert_eq!(ask(&mut client, 1).await.expect("another request"), 2);
+        client.write_all(b"A").await.expect("sent");
+        let mut answer = [0; 1];
         assert!(client.read_exact(&mut answer).await.is_err());
     }
 
     #[tokio::test]
     async fn a_stalled_direction_goes_on_with_every_byte() {
         let (proxy, mut client) = doubled().await;
-        proxy.set(Trap { way: Way::Up, after: 0, request: 0, bite: Bite::Stall(Duration::from_millis(50)) });
+        proxy.set(Trap {
+            way: Way::Up,
+            after: 0,
+            within: None,
+            bite: Bite::Stall(Duration::from_millis(50)),
+        });
         assert_eq!(ask(&mut client, 7).await.expect("late, but whole"), 14);
         assert_eq!(proxy.bitten(), 1);
     }
