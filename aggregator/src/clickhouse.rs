@@ -5,6 +5,7 @@
 //! insert did not land.
 
 mod decided;
+mod ledger;
 mod standing;
 
 use crate::{

@@ -41,6 +41,7 @@ mod general;
 pub mod group;
 mod identity;
 mod lane;
+mod ledger;
 mod look;
 pub mod operators;
 mod progress;

@@ -53,6 +53,7 @@ pub struct AggregatorMetrics {
     pub lag: Family<PartitionLabel, Gauge>,
     pub assigned: Gauge,
     pub stopped: Gauge,
+    pub ledger_missing: Family<PartitionLabel, Gauge>,
     pub calls_rows: Counter,
     pub calls_failures: Counter,
     pub calls_skipped: Counter,
@@ -72,6 +73,7 @@ impl AggregatorMetrics {
             lag: Family::default(),
             assigned: Gauge::default(),
             stopped: Gauge::default(),
+            ledger_missing: Family::default(),
             calls_rows: Counter::default(),
             calls_failures: Counter::default(),
             calls_skipped: Counter::default(),
@@ -97,6 +99,11 @@ impl AggregatorMetrics {
             "stopped_partitions",
             "Partitions that wait for an operator",
             metrics.stopped.clone(),
+        );
+        registry.register(
+            "ledger_missing_records",
+            "Records below the marker that the ledger does not tell of, as last compared; negative: told of twice",
+            metrics.ledger_missing.clone(),
         );
         registry.register("calls_rows", "Rows written for the view calls", metrics.calls_rows.clone());
         registry.register(
@@ -130,6 +137,10 @@ impl AggregatorMetrics {
             Answer::Unknown => "unknown",
         };
         self.inserts.get_or_create(&AnswerLabel { answer }).inc();
+    }
+
+    pub(crate) fn ledger(&self, partition: i32, missing: i64) {
+        self.ledger_missing.get_or_create(&PartitionLabel { partition }).set(missing);
     }
 
     pub(crate) fn committed(&self, outcome: Outcome, records: u64) {

@@ -9,6 +9,7 @@ use crate::{
     config::std_duration,
     filling::{Filling, Sealed},
     lane::Assignment,
+    ledger,
     look::{Report, look},
     metrics::Outcome,
     progress::Counted,
@@ -41,6 +42,7 @@ pub(crate) fn count(assignment: Assignment) {
         filling,
         sealed: None,
         stopped: None,
+        doubted: false,
     };
     let mut event = Event::Assigned;
     loop {
@@ -64,6 +66,8 @@ struct Worker {
     sealed: Option<Sealed>,
     /// Why the partition is among those that wait for an operator.
     stopped: Option<StopReason>,
+    /// Something about ClickHouse was in doubt since the ledger was compared last: it may have lost rows.
+    doubted: bool,
 }
 
 impl Worker {
@@ -173,6 +177,9 @@ impl Worker {
 
     fn advance(&mut self, range: Range) {
         let Some(sealed) = self.sealed.take() else { return };
+        if std::mem::take(&mut self.doubted) {
+            ledger::check(&self.assignment);
+        }
         let Assignment { lane, partition, .. } = &self.assignment;
         lane.metrics.committed(Outcome::counted, sealed.counted);
         lane.metrics.committed(Outcome::duplicate, sealed.duplicates);
@@ -184,6 +191,7 @@ impl Worker {
     }
 
     fn read_marker(&mut self) {
+        self.doubted = true;
         let lane = self.assignment.lane.clone();
         let (log, part) = (self.assignment.log.clone(), self.assignment.partition);
         self.later(async move { look(&lane, log, part).await.unwrap_or(Event::Unreadable.into()) });
@@ -215,6 +223,8 @@ impl Worker {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
         self.sealed = None;
         self.go_on();
+        self.doubted = false;
+        ledger::check(&self.assignment);
         self.filling.begin(&self.assignment, remember_from, count_from);
         self.assignment
             .lane

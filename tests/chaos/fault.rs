@@ -217,7 +217,8 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
         Fault::FullDisk => vec![
             (ms(0), Act::FullDisk(true)),
             (long, Act::FullDisk(false)),
-            // A merge that found no room may have left a part that cannot be read; a restart falls back to its sources.
+            // The library ignores failed writes: an insert or merge that found no room may have left a part of empty
+            // files. A restart sets it aside and goes back to what was before it.
             (long, Act::KillEngine("clickhouse")),
         ],
         Fault::KillKafka => vec![(ms(0), Act::KillEngine("kafka"))],

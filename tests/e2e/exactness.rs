@@ -3,9 +3,10 @@
 use crate::intake::same_as_oracle;
 use callmeter_harness::{
     producer::{Direct, event},
-    stack::{Stack, with_stack},
+    stack::{Stack, eventually, with_stack},
     topic::Topic,
 };
+use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// Small and frequent batches make more moments at which a kill hurts.
@@ -91,6 +92,43 @@ async fn shared(stack: &Stack, roles: [usize; 2]) {
             }
         }
         Ok(())
+    })
+    .await;
+}
+
+#[test]
+fn rows_that_clickhouse_lost_are_told_when_it_is_back_and_whenever_counting_begins() {
+    with_stack(async |stack| {
+        let aggregator = stack.role("aggregate", &HASTY).await;
+        let direct = Direct::new(&stack.kafka);
+        send(&direct, 0..1_000);
+        same_as_oracle(stack).await;
+        let batch = "SELECT partition, first_offset, next_offset - first_offset AS records FROM ledger ORDER BY records DESC LIMIT 1";
+        let batch = stack.rows(batch).await.remove(0);
+        let (partition, missing) = (&batch["partition"], batch["records"].as_f64().expect("a number"));
+        let metric = format!("callmeter_aggregator_ledger_missing_records{{partition=\"{partition}\"}}");
+        told(stack, aggregator, &metric, 0.0).await;
+        let lost = format!(
+            "ALTER TABLE deltas DELETE WHERE kind = 'batch' AND part = {partition} AND batch_first = {} \
+             SETTINGS mutations_sync = 1",
+            batch["first_offset"]
+        );
+        stack.execute(&lost).await;
+        assert!(stack.signal_engine("clickhouse", Signal::SIGKILL), "clickhouse runs");
+        send(&direct, 1_000..2_000);
+        told(stack, aggregator, &metric, missing).await;
+        stack.kill(aggregator);
+        stack.restart(aggregator);
+        told(stack, aggregator, &metric, missing).await;
+    });
+}
+
+async fn told(stack: &Stack, aggregator: usize, metric: &str, wanted: f64) {
+    eventually("the ledger is compared with its marker", Duration::from_secs(60), async || {
+        match stack.metric(aggregator, metric).await {
+            Ok(value) if value == wanted => Ok(()),
+            other => Err(format!("{wanted} wanted: {other:?}; {}", stack.tails())),
+        }
     })
     .await;
 }
