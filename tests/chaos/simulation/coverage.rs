@@ -22,6 +22,7 @@ named!(
         Attaching: "attaching",
         WritingGenesis: "genesis",
         Ready: "ready",
+        Verifying: "verifying",
         Inserting: "inserting",
         Doubting: "doubting",
         Yielding: "yielding",
@@ -45,6 +46,7 @@ named!(
         Unknown: "unknown",
         Killed: "killed",
         Waited: "waited",
+        Idle: "idle",
         LogLost: "log lost",
         Flood: "flood",
         Revoked: "revoked",
@@ -66,6 +68,7 @@ impl Kind {
             Event::Answered(Answer::Unknown) => Self::Unknown,
             Event::Killed => Self::Killed,
             Event::Waited => Self::Waited,
+            Event::Idle => Self::Idle,
             Event::LogLost => Self::LogLost,
             Event::PoisonFlood { .. } => Self::Flood,
             Event::Revoked => Self::Revoked,
@@ -116,7 +119,7 @@ named!(
         Genesis: "genesis rows landed",
         Successor: "successor sources landed",
         ReplacedResumed: "replaced logs resumed",
-        IdleBehind: "idle owners that did not see that a truncated log went on elsewhere",
+        IdleBehind: "idle owners that found the marker moved by somebody else",
         WrittenBetween: "records between truncation and resume, not counted",
     }
 );
@@ -210,7 +213,10 @@ fn can_meet(state: State, kind: Kind) -> bool {
         State::WritingGenesis => {
             matches!(kind, K::Inserted | K::Fenced | K::Running | K::Unknown | K::Revoked)
         }
-        State::Ready => matches!(kind, K::Sealed | K::LogLost | K::Flood | K::Revoked),
+        State::Ready => matches!(kind, K::Sealed | K::Idle | K::LogLost | K::Flood | K::Revoked),
+        State::Verifying => {
+            matches!(kind, K::Marker | K::Unreadable | K::Sealed | K::LogLost | K::Flood | K::Revoked)
+        }
         State::Inserting => matches!(
             kind,
             K::Inserted | K::Fenced | K::Running | K::Unknown | K::LogLost | K::Flood | K::Revoked

@@ -120,6 +120,10 @@ impl World {
         if owner.state == State::Unassigned {
             return;
         }
+        if owner.state == State::Ready && owner.sealed.is_none() && roll >> 8 & 15 == 0 && self.looks() {
+            return self.event(who, Event::Idle);
+        }
+        let owner = &self.owners[who];
         let waits = matches!(owner.pending, Pending::Nothing | Pending::Answer { arrived: None, .. });
         if owner.reading && (waits || roll & 1 == 0) {
             return self.read(who, roll >> 1);
@@ -127,6 +131,10 @@ impl World {
         if !waits {
             self.proceed(who);
         }
+    }
+
+    fn looks(&self) -> bool {
+        self.keeps(Guard::Idle)
     }
 
     fn proceed(&mut self, who: usize) {
@@ -172,7 +180,7 @@ impl World {
         self.owners[who].pending = Pending::Told { source, event };
     }
 
-    /// Takes over the source that counts. A batch that was sealed for another one is not settled by its marker.
+    /// Takes over the source that counts. What was read and sealed under another one is not settled by its marker.
     fn learn(&mut self, who: usize, source: usize, event: Event) {
         let owner = &mut self.owners[who];
         let moved = source != owner.source;
@@ -180,11 +188,17 @@ impl World {
         if let Event::MarkerRead { low, .. } = event {
             owner.low = low;
         }
-        let sealed = owner.sealed.is_some();
+        let counts = owner.partition.marker();
+        let verifies = owner.state == State::Verifying;
         if moved {
             self.saw(Fact::MovedSource);
         }
-        let lost = moved && sealed && self.keeps(Guard::Successor);
+        if let (true, Event::MarkerRead { marker, .. }) = (verifies, event)
+            && (moved || marker != counts)
+        {
+            self.saw(Fact::IdleBehind);
+        }
+        let lost = moved && counts.is_some() && self.keeps(Guard::Successor);
         self.event(who, if lost { Event::LogLost } else { event });
     }
 
@@ -206,7 +220,9 @@ impl World {
         owner.state = state;
         self.coverage.pair(before, Kind::of(event));
         self.tell(|| format!("owner {who} {before:?}: {event:?} -> {action:?}"));
-        let cancels = matches!(event, Event::LogLost | Event::PoisonFlood { .. } | Event::Revoked);
+        // An insert compares the marker: it takes the place of a look at it.
+        let cancels = matches!(event, Event::LogLost | Event::PoisonFlood { .. } | Event::Revoked)
+            || before == State::Verifying && matches!(event, Event::Sealed(_));
         if busy && !cancels && action != Action::Idle {
             self.violate(|| format!("owner {who} has two actions outstanding"));
         }
@@ -281,7 +297,9 @@ impl World {
 /// The state as it can be told from outside.
 fn next_state(before: State, event: Event, action: Action, marker: Option<i64>) -> State {
     match action {
+        Action::Idle if before == State::Verifying => State::Ready,
         Action::Idle => before,
+        Action::ReadMarker if event == Event::Idle => State::Verifying,
         Action::ReadMarker if marker.is_some() => State::Doubting,
         Action::ReadMarker => State::Attaching,
         Action::WriteGenesis(_) => State::WritingGenesis,
