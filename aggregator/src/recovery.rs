@@ -45,7 +45,7 @@ pub enum Event {
         low: i64,
         /// Offset after the log's last record.
         high: i64,
-        /// Nothing of this log was ever counted, while another log was: its topic was made anew, or these are other brokers.
+        /// Nothing of it was ever counted, and its log took another's place: its topic was made anew, or these are other brokers.
         replaced: bool,
     },
     /// Marker or log bounds could not be read.
