@@ -52,13 +52,15 @@ pub(crate) enum Guard {
     Order,
     /// An operator's decision about a whole log excludes the inserts of its partitions.
     WholeLog,
+    /// A replaced log that was accepted in another partition waits in this one for its own decision.
+    InPart,
     /// An idle owner looks at the marker now and then: without it, it may stay behind for ever.
     Idle,
 }
 
 impl Guard {
     /// All of them, by the names that the command takes.
-    pub(crate) const ALL: [(&str, Self); 13] = [
+    pub(crate) const ALL: [(&str, Self); 14] = [
         ("compare", Self::Compare),
         ("mutex", Self::Mutex),
         ("marker", Self::Marker),
@@ -71,6 +73,7 @@ impl Guard {
         ("close", Self::Close),
         ("order", Self::Order),
         ("whole-log", Self::WholeLog),
+        ("in-part", Self::InPart),
         ("idle", Self::Idle),
     ];
 }
