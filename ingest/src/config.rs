@@ -31,6 +31,9 @@ pub struct IngestConfig {
     pub header_timeout_ms: u64,
     /// Longest time until a request's body is complete, ms.
     pub body_timeout_ms: u64,
+    /// Longest time that a whole body waits for its turn to be read, ms; beyond that the request is answered 503, so that
+    /// senders hear of an overload while they still listen.
+    pub queue_timeout_ms: u64,
     /// Longest time until Kafka acknowledged all of a request, ms.
     pub ack_timeout_ms: u64,
     /// How long records are gathered before they are sent to Kafka, ms.
@@ -70,6 +73,7 @@ impl Default for IngestConfig {
             max_headers: 100,
             header_timeout_ms: 30_000,
             body_timeout_ms: 30_000,
+            queue_timeout_ms: 1_000,
             ack_timeout_ms: 10_000,
             linger_ms: 5,
             events_per_second: 1_000_000,
@@ -107,7 +111,7 @@ impl IngestConfig {
     }
 
     /// Name, value, least and most of every number.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 16] {
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 17] {
         const GIB: u64 = 1024 * 1024 * 1024;
         const HOUR_MS: u64 = 3_600_000;
         let two_bodies = self.max_body_bytes as u64 * 2;
@@ -121,6 +125,7 @@ impl IngestConfig {
             ("max_headers", self.max_headers as u64, 8, 10_000),
             ("header_timeout_ms", self.header_timeout_ms, 1, HOUR_MS),
             ("body_timeout_ms", self.body_timeout_ms, 1, HOUR_MS),
+            ("queue_timeout_ms", self.queue_timeout_ms, 1, HOUR_MS),
             ("ack_timeout_ms", self.ack_timeout_ms, 100, HOUR_MS),
             ("linger_ms", self.linger_ms, 0, 1_000.min(self.ack_timeout_ms)),
             ("integrations_per_customer", self.integrations_per_customer as u64, 1, 100_000),

@@ -32,7 +32,10 @@ use std::{
     thread::available_parallelism,
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// Seconds after which Kafka may be back.
 const AWAY_SECONDS: u64 = 5;
@@ -172,11 +175,13 @@ impl Pipeline {
         sender: &Credential,
         received: Received,
     ) -> Result<(Form, Intake), Problem> {
+        let turn = self.turn().await?;
         let (form, intake) = if !received.is_large() {
-            self.take_in(&sender.workspace, received)?
+            let read = self.take_in(&sender.workspace, received);
+            drop(turn);
+            read?
         } else {
             let (pipeline, workspace) = (self.clone(), sender.workspace.clone());
-            let turn = self.readers.clone().acquire_owned().await;
             let reading = tokio::task::spawn_blocking(move || {
                 // Moved in: a sender who goes away does not make room for another while this one is read.
                 let _turn = turn;
@@ -194,6 +199,15 @@ impl Pipeline {
             Some(rejected) => Err(Problem::of_item(&rejected.why)),
             None => Ok((form, intake)),
         }
+    }
+
+    /// As many bodies are read at once as there are processors: more would only delay each other, and those who have not
+    /// been heard yet.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = Arc::clone(&self.readers).acquire_owned();
+        let waited = tokio::time::timeout(Duration::from_millis(self.config.queue_timeout_ms), turn).await;
+        // The semaphore is never closed.
+        waited.ok().and_then(Result::ok).ok_or_else(receive::busy)
     }
 
     fn take_in(&self, workspace: &str, received: Received) -> Result<(Form, Intake), Problem> {

@@ -168,7 +168,7 @@ fn too_large(most: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 
-fn busy() -> Problem {
-    let detail = "too many request bodies are in memory; send this one again";
+pub(crate) fn busy() -> Problem {
+    let detail = "more arrives than can be read; send this request again";
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail, BUSY_SECONDS)
 }

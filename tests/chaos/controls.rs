@@ -5,18 +5,48 @@
 use crate::faults::{Options, Run};
 use std::{collections::BTreeSet, time::Duration};
 
-/// Bugs by their names in test builds, and what they are.
-const BUGS: [(&str, &str); 10] = [
-    ("NoCompare", "no compare-and-set inside the insert"),
-    ("NoMutex", "two inserts of one partition at once"),
-    ("TokenOnly", "a deduplication token instead of both"),
-    ("CommitFirst", "position committed before the insert"),
-    ("MarkerApart", "marker in an insert of its own"),
-    ("AsyncInsert", "async_insert=1 without waiting"),
-    ("FloatCost", "cost as a double"),
-    ("LettersAfterInsert", "dead letters after the insert"),
-    ("RangeEnd", "range ends one offset early"),
-    ("MemoryNotRebuilt", "duplicate memory not rebuilt"),
+/// A bug by its name in test builds, what it is, and part of the name of the faults that it is about; empty: of any.
+struct Control {
+    bug: &'static str,
+    meaning: &'static str,
+    faults: &'static str,
+}
+
+const CONTROLS: [Control; 10] = [
+    Control {
+        bug: "NoCompare",
+        meaning: "no compare-and-set inside the insert",
+        faults: "aggregator frozen",
+    },
+    Control {
+        bug: "NoMutex",
+        meaning: "two inserts of one partition at once",
+        faults: "frozen in mid-insert",
+    },
+    Control {
+        bug: "TokenOnly",
+        meaning: "a deduplication token instead of both",
+        faults: "aggregator frozen",
+    },
+    Control {
+        bug: "CommitFirst",
+        meaning: "position committed before the insert",
+        faults: "connections to ClickHouse",
+    },
+    Control { bug: "MarkerApart", meaning: "marker in an insert of its own", faults: "answer" },
+    Control {
+        bug: "AsyncInsert",
+        meaning: "async_insert=1 without waiting",
+        faults: "kill -9 of ClickHouse",
+    },
+    Control { bug: "FloatCost", meaning: "cost as a double", faults: "" },
+    Control { bug: "LettersAfterInsert", meaning: "dead letters after the insert", faults: "answer" },
+    Control { bug: "RangeEnd", meaning: "range ends one offset early", faults: "" },
+    Control {
+        bug: "MemoryNotRebuilt",
+        meaning: "duplicate memory not rebuilt",
+        faults: "SIGKILL of an aggregator",
+    },
 ];
 
 /// Counting that stands still is no more than one of the ways to be caught.
@@ -26,28 +56,30 @@ const BOUND: Duration = Duration::from_secs(20);
 pub(crate) async fn run(seed: u64, rounds: usize, only: &[String]) -> bool {
     println!("controls: seed {seed}, at most {rounds} rounds for each bug");
     let mut caught_all = true;
-    println!("{:<40} {:>6}  CAUGHT BY", "BUG", "ROUNDS");
-    for (bug, meaning) in BUGS {
+    println!("{:<40} {:<26} {:>6}  CAUGHT BY", "BUG", "FAULTS", "ROUNDS");
+    for control in CONTROLS {
+        let Control { bug, meaning, faults } = control;
         if !only.is_empty() && !only.iter().any(|name| name == bug) {
             continue;
         }
-        let (played, caught) = control(bug, seed, rounds).await;
+        let (played, caught) = break_by(bug, faults, seed, rounds).await;
         caught_all &= !caught.is_empty();
         let by = if caught.is_empty() { "NOT CAUGHT".to_owned() } else { caught.join(", ") };
-        println!("{meaning:<40} {played:>6}  {by}");
+        let faults = if faults.is_empty() { "any" } else { faults };
+        println!("{meaning:<40} {faults:<26} {played:>6}  {by}");
     }
     caught_all
 }
 
 /// Plays rounds until something is violated: how many, and what.
-async fn control(bug: &'static str, seed: u64, rounds: usize) -> (usize, Vec<String>) {
+async fn break_by(bug: &'static str, faults: &str, seed: u64, rounds: usize) -> (usize, Vec<String>) {
     let options = Options {
         seed,
         rounds,
         faults_per_round: 10,
         bug: Some(bug),
         full_disk: false,
-        only: String::new(),
+        only: faults.to_owned(),
         bound: BOUND,
     };
     let mut run = Run::start(options).await;

@@ -172,21 +172,22 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
     let after = 1 << random.random_range(4..19_u32);
     let after = random.random_range(after / 2..after);
     let (short, long) = (ms(random.random_range(200..1_500)), ms(random.random_range(1_500..4_000)));
+    // Longer than the group takes to give the partitions to others, and those to begin.
+    let moved = ms(random.random_range(4_000..9_000));
     let trap = |line, kind| vec![(ms(0), Act::SetTrap(line, kind, Then::Nothing)), (long, Act::Bitten(line))];
     match fault {
         Fault::KillAggregator => vec![(ms(0), Act::KillAggregator(aggregator))],
         Fault::FreezeAggregator => {
-            vec![(ms(0), Act::FreezeAggregator(aggregator)), (long, Act::WakeAggregator(aggregator))]
+            vec![(ms(0), Act::FreezeAggregator(aggregator)), (moved, Act::WakeAggregator(aggregator))]
         }
         Fault::ZombieInsert => {
-            let time = ms(random.random_range(3_000..7_000));
             // Past the bytes that ClickHouse reads before it compares, and before the end of the block.
             let after = random.random_range(24_000..60_000);
-            let kind = TrapKind::StallUp { after, time };
+            let kind = TrapKind::StallUp { after, time: moved };
             vec![
                 (ms(0), Act::SetTrap(line, kind, Then::Freeze(aggregator))),
                 (long, Act::Bitten(line)),
-                (long + time + short, Act::WakeAggregator(aggregator)),
+                (long + moved + short, Act::WakeAggregator(aggregator)),
             ]
         }
         Fault::CutInsert if random.random() => trap(line, TrapKind::CutUp { after }),

@@ -7,6 +7,7 @@ use callmeter_harness::{
     inspector::{Inspector, Sent, Violation},
     oracle::Outcome,
     stack::{Stack, within},
+    topic::Topic,
 };
 use std::{
     collections::BTreeMap,
@@ -81,18 +82,15 @@ pub(crate) async fn run(seconds: u64) -> bool {
     let sustained = sustained(&flood, Duration::from_secs((seconds / 4).max(3))).await;
     lock(&flood.answers).clear();
     let offered = pour(&flood, sustained * TIMES, Duration::from_secs(seconds)).await;
-    let began = Instant::now();
+    let (lag, drained) = drain(&stack).await;
     let mut inspector = Inspector::new(&stack);
     let sent = Sent { acknowledged: ids(&flood), poison: None };
-    let lag = lag(&stack).await;
     let mut violations = inspector.inspect(&stack, &sent, DRAIN).await;
-    let drained = began.elapsed();
+    println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
     let accepted = *lock(&flood.answers).get(&202).unwrap_or(&0) * EVENTS;
     println!("sustained {sustained:.0} events/s, offered {:.0} events/s", offered as f64 / seconds as f64);
-    println!(
-        "accepted in the flood {accepted} events; answers {:?}; lag at its end {lag} records",
-        lock(&flood.answers)
-    );
+    println!("accepted in the flood {accepted} events; answers {:?}", lock(&flood.answers));
+    println!("lag at its end {lag} records, drained {:.1} s later", drained.as_secs_f64());
     for (role, bound) in [(aggregator - 1, INGEST_BOUND), (aggregator, AGGREGATOR_BOUND)] {
         let role = &stack.roles[role];
         let peak = peak(role.pid());
@@ -102,7 +100,6 @@ pub(crate) async fn run(seconds: u64) -> bool {
                 .push(Violation { invariant: "memory", detail: format!("{} used {peak} bytes", role.name) });
         }
     }
-    println!("everything counted and compared {:.1} s after the flood", drained.as_secs_f64());
     println!("{} events counted once", inspector.oracle().truth().count(Outcome::Counted));
     violations.extend(strange_answers(&flood));
     violations.iter().for_each(|violation| println!("VIOLATED {violation}"));
@@ -206,17 +203,22 @@ fn strange_answers(flood: &Flood) -> Vec<Violation> {
         .collect()
 }
 
-async fn lag(stack: &Stack) -> i64 {
-    // The aggregators say it about once every two seconds.
-    let found = Mutex::new(0);
-    let _ = within(Duration::from_secs(5), async || {
-        let rows =
-            stack.try_rows("SELECT toInt64(sum(lag_records)) AS lag FROM partition_progress FINAL").await?;
-        *lock(&found) = rows[0]["lag"].as_i64().unwrap_or(0);
-        Ok(())
+/// Records that are not counted yet, and the time until they are; what is not counted in time the inspection will tell.
+async fn drain(stack: &Stack) -> (i64, Duration) {
+    let began = Instant::now();
+    let ends = Topic::new(&stack.kafka, "callmeter.calls.v1").bounds();
+    let records: i64 = ends.values().map(|(low, high)| high - low).sum();
+    let consumed = async || {
+        let rows = stack.try_rows("SELECT toInt64(sum(consumed)) AS consumed FROM ledger").await?;
+        rows[0]["consumed"].as_i64().ok_or_else(|| "no number".to_owned())
+    };
+    let lag = records - consumed().await.unwrap_or(0);
+    let _ = within(DRAIN, async || {
+        let consumed = consumed().await?;
+        if consumed >= records { Ok(()) } else { Err(format!("{consumed} of {records}")) }
     })
     .await;
-    *lock(&found)
+    (lag, began.elapsed())
 }
 
 /// Most memory that a process ever had, bytes.
