@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config},
     migrate,
 };
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use args::{ListArgs, PartitionsCommand, ResumeArgs};
 use callmeter_aggregator::{
     decision::{self, Gap, Log, Wish},
@@ -70,7 +70,8 @@ async fn resume(config: &Config, args: &ResumeArgs) -> anyhow::Result<ExitCode> 
     let mut problem = None;
     for decision in decisions.iter().filter(|_| args.yes) {
         if let Err(error) = operators.record(&log, decision).await {
-            problem = Some(error);
+            let partition = decision.gaps.first().map_or(-1, |gap| gap.partition);
+            problem = Some(anyhow!("partition {partition}: {error}"));
             break;
         }
         recorded += 1;
@@ -78,7 +79,7 @@ async fn resume(config: &Config, args: &ResumeArgs) -> anyhow::Result<ExitCode> 
     let shown = if args.yes { &decisions[..recorded] } else { &decisions[..] };
     print(shown.iter().flat_map(|decision| &decision.gaps), args);
     match problem {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error),
         None if args.yes => Ok(ExitCode::SUCCESS),
         None => {
             eprintln!("Nothing was recorded: this is what would be. Say it again with --yes to record it.");

@@ -96,14 +96,13 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
             next = record.offset + 1;
             began.get_or_insert_with(Instant::now);
         });
+        if is_due(&rows, began.map(|began| began.elapsed()), read.is_err()) {
+            store(assignment, &mut rows);
+            began = None;
+        }
         if let Err(error) = read {
             tracing::warn!(partition = assignment.partition, %error, "reading raw calls failed");
             return;
-        }
-        let full = rows.len() >= MAX_ROWS || rows.bytes() >= MAX_BYTES;
-        if full || began.is_some_and(|began| began.elapsed() >= FLUSH_AFTER) {
-            store(assignment, &mut rows);
-            began = None;
         }
         if began.is_none() && next > saved && saved_at.elapsed() >= SAVE_EVERY {
             // A log that goes on under another source does so from here on, so that no call stands under both.
@@ -118,6 +117,12 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
             (saved, saved_at) = (next, Instant::now());
         }
     }
+}
+
+/// Whether what was read is to be written now. When the log is lost it is: nobody can read it a second time.
+fn is_due(rows: &CallRows, age: Option<Duration>, is_lost: bool) -> bool {
+    let full = rows.len() >= MAX_ROWS || rows.bytes() >= MAX_BYTES;
+    full || age.is_some_and(|age| is_lost || age >= FLUSH_AFTER)
 }
 
 /// Remembers how far the rows are. A failure is no harm: the next position says the same and more.
@@ -174,5 +179,21 @@ fn pause(assignment: &Assignment, wait: Duration) {
     let until = Instant::now() + wait;
     while !assignment.is_over() && Instant::now() < until {
         std::thread::sleep(TICK.min(wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_wait_for_a_second_to_be_written_but_not_when_their_log_is_lost() {
+        let due = |age_ms: Option<u64>, is_lost| {
+            is_due(&CallRows::default(), age_ms.map(Duration::from_millis), is_lost)
+        };
+        assert!(!due(None, false) && !due(Some(999), false) && due(Some(1000), false));
+        assert!(due(Some(0), true) && due(Some(999), true));
+        // Nothing was read.
+        assert!(!due(None, true));
     }
 }

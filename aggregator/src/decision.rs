@@ -24,7 +24,7 @@ pub struct Seen {
     pub low: i64,
     /// Offset after the log's last record.
     pub high: i64,
-    /// Nothing of this log was ever counted, while another log was.
+    /// Nothing of it was ever counted, and its log took another's place.
     pub replaced: bool,
     /// Why its aggregator said last that it waits for an operator; empty when it does not.
     pub told: String,
@@ -127,10 +127,12 @@ pub enum Guard {
         /// Its marker.
         marker: i64,
     },
-    /// Nothing was counted or decided under this source.
+    /// Nothing was counted or decided of this source's partition.
     Nothing {
         /// The source.
         source: String,
+        /// Kafka partition.
+        partition: i32,
     },
 }
 
@@ -145,8 +147,8 @@ pub struct Gap {
     pub first_offset: i64,
     /// Where counting goes on.
     pub next_offset: i64,
-    /// Records that will never be counted.
-    pub lost: u64,
+    /// Records that will never be counted; `None`: there may be some, and how many is not known.
+    pub lost: Option<u64>,
     /// Why.
     pub note: String,
 }
@@ -186,13 +188,11 @@ pub fn decide(log: &Log, wish: Wish<'_>) -> Result<Vec<Decision>, Vec<Refusal>> 
     if chosen.is_empty() {
         return Err(vec![wish.partition.map_or(Refusal::NothingStopped, Refusal::Unknown)]);
     }
-    if wish.partition.is_none() && chosen.iter().any(|seen| seen.is_replaced()) {
-        // Nothing of this log was counted, so that no partition of it can be stopped for another reason.
-        return Ok(vec![accept(log, &chosen, wish.note)]);
-    }
+    // Also when this finishes what was begun: partitions that the topic got since begin by themselves.
+    let replaced = chosen.iter().filter(|seen| seen.is_replaced()).map(|seen| seen.partition + 1).max();
     let (mut decisions, mut refusals) = (Vec::new(), Vec::new());
     for seen in chosen {
-        match decide_one(log, seen, wish) {
+        match decide_one(log, seen, wish, replaced.unwrap_or_default()) {
             Ok(decision) => decisions.push(decision),
             Err(refusal) => refusals.push(refusal),
         }
@@ -200,9 +200,10 @@ pub fn decide(log: &Log, wish: Wish<'_>) -> Result<Vec<Decision>, Vec<Refusal>> 
     if refusals.is_empty() { Ok(decisions) } else { Err(refusals) }
 }
 
-fn decide_one(log: &Log, seen: &Seen, wish: Wish<'_>) -> Result<Decision, Refusal> {
+fn decide_one(log: &Log, seen: &Seen, wish: Wish<'_>, replaced: i32) -> Result<Decision, Refusal> {
     let Seen { partition, low, .. } = *seen;
     match (seen.state(), seen.marker) {
+        (State::Stopped(_), None) if wish.partition.is_none() => Ok(accept(log, seen, wish.note, replaced)),
         (State::Stopped(why), None) => Err(Refusal::WholeLog(partition, why.to_string())),
         (_, None) => Err(Refusal::New(partition)),
         (State::Stopped(Why::Log(why @ StopReason::MarkerAboveLog { .. })), Some(marker)) => match wish.to {
@@ -241,7 +242,7 @@ fn pass_over(seen: &Seen, marker: i64, to: i64, note: &str) -> Result<Decision, 
         source: seen.source.clone(),
         first_offset: marker,
         next_offset: to,
-        lost: (to - marker).unsigned_abs(),
+        lost: Some((to - marker).unsigned_abs()),
         note: note.to_owned(),
     };
     Ok(Decision { guard: guard(seen, marker), rows: vec![gap.mark(), gap.row()], gaps: vec![gap] })
@@ -250,29 +251,34 @@ fn pass_over(seen: &Seen, marker: i64, to: i64, note: &str) -> Result<Decision, 
 /// Counting goes on at the end of a truncated log, under its next source. The marker of the source before moves by one,
 /// so that an aggregator which knows nothing of this is fenced when it tries to count on under it.
 fn succeed(log: &Log, seen: &Seen, marker: i64, note: &str) -> Decision {
-    let gap = beginning(seen.partition, successor(&log.name, &seen.source), seen.high, note);
+    let Seen { partition, high, .. } = *seen;
+    let next = successor(&log.name, &seen.source);
     let seal = Gap {
         source: seen.source.clone(),
         first_offset: marker,
         next_offset: marker + 1,
-        note: format!("{note}; goes on as {} at {}", gap.source, seen.high),
-        ..gap.clone()
+        ..beginning(partition, String::new(), high, &format!("{note}; goes on as {next} at {high}"))
     };
+    let unknown = format!(
+        "{note}; records below {high} that were written after it was truncated are not counted, and how many is not known"
+    );
+    let gap = Gap { lost: None, ..beginning(partition, next, high, &unknown) };
     let rows = vec![gap.genesis(), gap.mark(), gap.row(), seal.mark(), seal.row()];
     Decision { guard: guard(seen, marker), rows, gaps: vec![gap] }
 }
 
-/// Counting begins at the first record of a log that took another's place, in all its partitions.
-fn accept(log: &Log, chosen: &[&Seen], note: &str) -> Decision {
+/// Counting begins at the first record of a log that took another's place. Its first `replaced` partitions wait for their
+/// decisions until each has its own; the topic's later ones begin by themselves.
+fn accept(log: &Log, seen: &Seen, note: &str, replaced: i32) -> Decision {
     let note = remark(note, &format!("took the place of {}", log.before));
-    let gaps: Vec<Gap> =
-        chosen.iter().map(|seen| beginning(seen.partition, log.name.clone(), seen.low, &note)).collect();
-    let rows = gaps.iter().flat_map(|gap| [gap.genesis(), gap.mark(), gap.row()]).collect();
-    Decision { guard: Guard::Nothing { source: log.name.clone() }, rows, gaps }
+    let gap = beginning(seen.partition, log.name.clone(), seen.low, &note);
+    let genesis = Row { note: replaced.to_string(), ..gap.genesis() };
+    let guard = Guard::Nothing { source: log.name.clone(), partition: seen.partition };
+    Decision { guard, rows: vec![genesis, gap.mark(), gap.row()], gaps: vec![gap] }
 }
 
 fn beginning(partition: i32, source: String, offset: i64, note: &str) -> Gap {
-    Gap { partition, source, first_offset: offset, next_offset: offset, lost: 0, note: note.to_owned() }
+    Gap { partition, source, first_offset: offset, next_offset: offset, lost: Some(0), note: note.to_owned() }
 }
 
 fn guard(seen: &Seen, marker: i64) -> Guard {

@@ -37,7 +37,7 @@ pub enum OperatorError {
     ClickHouse(String),
     /// Somebody else moved the marker.
     #[error(
-        "the marker moved meanwhile, so that nothing was recorded; look again with `callmeter partitions list`"
+        "its marker moved meanwhile, so that this was not recorded; look again with `callmeter partitions list`"
     )]
     Moved,
     /// It may have been recorded.

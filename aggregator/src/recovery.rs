@@ -1,14 +1,14 @@
 //! The recovery decisions of one Kafka partition: what happened enters, what to do next leaves.
 //!
 //! This is the whole protocol of `marked deltas`: the marker in ClickHouse is the only truth, an
-//! insert compares it and moves it, and after any doubt it is read again. Promise: pure; never more
-//! than one action is outstanding; a batch is inserted only while the marker is believed to stand at
+//! insert compares it and moves it, and after any doubt it is read again; while nothing is inserted it is looked at now
+//! and then. Promise: pure; never more than one action is outstanding; a batch is inserted only while the marker is believed to stand at
 //! its first offset, and ClickHouse checks that belief inside the insert.
 
 mod reason;
 
 pub use reason::StopReason;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// A range of offsets of one partition, `first` included, `next` not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum Event {
         low: i64,
         /// Offset after the log's last record.
         high: i64,
-        /// Nothing of this log was ever counted, while another log was: its topic was made anew, or these are other brokers.
+        /// Nothing of it was ever counted, and its log took another's place: its topic was made anew, or these are other brokers.
         replaced: bool,
     },
     /// Marker or log bounds could not be read.
@@ -58,6 +58,8 @@ pub enum Event {
     Killed,
     /// A wait is over.
     Waited,
+    /// Nothing was sealed for [`Policy::look_when_idle`].
+    Idle,
     /// The log no longer serves the offset that was to be fetched next.
     LogLost,
     /// So many records in a row were poison that counting on would hide a defect.
@@ -112,6 +114,8 @@ pub struct Policy {
     pub waits_before_kill: u32,
     /// How often a stopped partition looks whether an operator decided.
     pub look_again: Duration,
+    /// How often an idle partition looks whether somebody else moved the marker: no insert would be fenced.
+    pub look_when_idle: Duration,
 }
 
 impl Default for Policy {
@@ -122,6 +126,7 @@ impl Default for Policy {
             longest_wait: Duration::from_secs(2),
             waits_before_kill: 6,
             look_again: Duration::from_secs(5),
+            look_when_idle: Duration::from_secs(10),
         }
     }
 }
@@ -134,6 +139,11 @@ enum State {
     WritingGenesis,
     /// Everything below the marker is counted and nothing is in flight.
     Ready {
+        marker: i64,
+    },
+    /// As ready, and the marker is being read. A batch that is sealed meanwhile takes the place of the look: its insert
+    /// compares the marker.
+    Verifying {
         marker: i64,
     },
     Inserting(Range),
@@ -178,7 +188,7 @@ impl Partition {
     /// The marker, when the partition is being counted.
     pub fn marker(&self) -> Option<i64> {
         match self.state {
-            State::Ready { marker } => Some(marker),
+            State::Ready { marker } | State::Verifying { marker } => Some(marker),
             State::Inserting(range)
             | State::Doubting { range, .. }
             | State::Yielding { range, .. }
@@ -218,11 +228,18 @@ impl Partition {
                 self.state = State::Attaching;
                 self.back_off()
             }
-            (State::Ready { marker }, Event::Sealed(range)) if range.first == marker => {
-                self.to(State::Inserting(range), Action::Insert(range))
+            (State::Ready { marker } | State::Verifying { marker }, Event::Sealed(range)) => {
+                self.sealed(marker, range)
             }
-            // The batch does not continue the marker: only a defect can make one, and counting it would be worse.
-            (State::Ready { .. }, Event::Sealed(_)) => self.attach(),
+            (State::Ready { marker }, Event::Idle) => {
+                self.to(State::Verifying { marker }, Action::ReadMarker)
+            }
+            (State::Verifying { marker }, Event::Unreadable) => {
+                self.to(State::Ready { marker }, Action::Idle)
+            }
+            (State::Verifying { marker }, Event::MarkerRead { marker: found, low, high, .. }) => {
+                self.verify(marker, found, low..=high)
+            }
             (State::Inserting(range), Event::Answered(answer)) => self.answered(range, answer, 0),
             (State::Yielding { range, waits }, Event::Answered(answer)) => {
                 self.answered(range, answer, waits)
@@ -258,7 +275,9 @@ impl Partition {
 
     fn flooded(&mut self, from: i64) -> Action {
         let held = match self.state {
-            State::Ready { marker } => Some(Range { first: marker, next: marker }),
+            State::Ready { marker } | State::Verifying { marker } => {
+                Some(Range { first: marker, next: marker })
+            }
             State::Inserting(range)
             | State::Doubting { range, .. }
             | State::Yielding { range, .. }
@@ -286,6 +305,22 @@ impl Partition {
         self.wait = self.policy.first_wait;
         let remember_from = low.max(marker - i64::from(self.policy.horizon));
         self.to(State::Ready { marker }, Action::Consume { remember_from, count_from: marker })
+    }
+
+    fn sealed(&mut self, marker: i64, range: Range) -> Action {
+        if range.first == marker {
+            return self.to(State::Inserting(range), Action::Insert(range));
+        }
+        // The batch does not continue the marker: only a defect can make one, and counting it would be worse.
+        self.attach()
+    }
+
+    /// Nothing is given up while the marker stands where it stood, and the log still holds what follows it.
+    fn verify(&mut self, marker: i64, found: Option<i64>, log: RangeInclusive<i64>) -> Action {
+        if found == Some(marker) && log.contains(&marker) {
+            return self.to(State::Ready { marker }, Action::Idle);
+        }
+        self.attach()
     }
 
     fn answered(&mut self, range: Range, answer: Answer, waits: u32) -> Action {

@@ -43,6 +43,7 @@ pub(crate) fn count(assignment: Assignment) {
         sealed: None,
         stopped: None,
         doubted: false,
+        idle_since: Instant::now(),
     };
     let mut event = Event::Assigned;
     loop {
@@ -68,6 +69,8 @@ struct Worker {
     stopped: Option<StopReason>,
     /// Something about ClickHouse was in doubt since the ledger was compared last: it may have lost rows.
     doubted: bool,
+    /// When a batch was sealed last, or when the partition was last said to be idle.
+    idle_since: Instant,
 }
 
 impl Worker {
@@ -103,8 +106,13 @@ impl Worker {
                 return self.learn(report);
             }
             if self.is_due() {
+                self.idle_since = Instant::now();
                 let sealed = self.sealed.insert(self.filling.seal(&self.assignment));
                 return Event::Sealed(sealed.range);
+            }
+            if self.is_idle() {
+                self.idle_since = Instant::now();
+                return Event::Idle;
             }
             if let Some(event) = self.read_on() {
                 return event;
@@ -112,10 +120,20 @@ impl Worker {
         }
     }
 
-    /// Whether the batch should be stored now: nothing is in flight, and it is old or full.
+    /// Whether the batch should be stored now: it continues the marker, nothing is in flight, and it is old or full.
     fn is_due(&self) -> bool {
         let age = std_duration(self.assignment.lane.config.flush_interval);
-        self.sealed.is_none() && self.filling.is_due(&self.assignment, age)
+        self.may_seal() && self.filling.is_due(&self.assignment, age)
+    }
+
+    fn may_seal(&self) -> bool {
+        self.sealed.is_none() && self.partition.marker().is_some()
+    }
+
+    /// Whether nothing was stored for so long that somebody else may have moved the marker.
+    fn is_idle(&self) -> bool {
+        let long = self.assignment.lane.config.policy().look_when_idle;
+        self.may_seal() && self.idle_since.elapsed() >= long
     }
 
     /// One step of reading; an event when the log itself needs a decision.
@@ -128,14 +146,14 @@ impl Worker {
         Some(self.learn(report))
     }
 
-    /// Takes over the source that counts. A batch that was sealed for another one is not settled by its marker.
+    /// Takes over the source that counts. What was read and sealed under another one is not settled by its marker.
     fn learn(&mut self, report: Report) -> Event {
         let Some(source) = report.source.filter(|source| *source != self.assignment.source) else {
             return report.event;
         };
         tracing::info!(source, partition = self.assignment.partition, "the log is counted under this source");
         self.assignment.source = source;
-        if self.sealed.is_some() { Event::LogLost } else { report.event }
+        if self.partition.marker().is_some() { Event::LogLost } else { report.event }
     }
 
     /// How long reading may wait for a record.

@@ -1,6 +1,7 @@
 -- What operators decided, beside what was counted, so that both land under the same guards.
 --   gap      records that will never be counted: batch_first .. next_offset, lost of them, and why (note). It stands in the
---            ledger between the batches. A log that replaces another begins with a gap of no length.
+--            ledger between the batches. A log that replaces another begins with a gap of no length, and the note of each
+--            genesis of it is how many partitions it had: each of them waits for its own.
 --   rebuild  data and quota rows were computed anew from the records batch_first .. next_offset (note says how)
 ALTER TABLE deltas
     ADD COLUMN IF NOT EXISTS lost SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),

@@ -52,7 +52,7 @@ pub(super) fn gaps<'a>(gaps: impl Iterator<Item = &'a Gap>) -> String {
             gap.partition.to_string(),
             gap.first_offset.to_string(),
             gap.next_offset.to_string(),
-            gap.lost.to_string(),
+            gap.lost.map_or_else(|| "unknown".to_owned(), |lost| lost.to_string()),
             gap.note.clone(),
             gap.source.clone(),
         ]
@@ -99,5 +99,24 @@ mod tests {
         let stopped = &partitions_json(&log())[2];
         assert_eq!(stopped["state"], "stopped");
         assert_eq!(stopped["why"], "records 12..20 were deleted by retention before they were counted");
+    }
+
+    #[test]
+    fn a_gap_of_unknown_size_does_not_look_like_one_that_lost_nothing() {
+        let gap = |partition, lost| Gap {
+            partition,
+            source: "log".into(),
+            first_offset: 1000,
+            next_offset: 1000,
+            lost,
+            note: "why".into(),
+        };
+        let gaps = [gap(0, None), gap(1, Some(0))];
+        let lost: Vec<String> = super::gaps(gaps.iter())
+            .lines()
+            .map(|line| line.split_whitespace().nth(3).unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(lost, ["LOST", "unknown", "0"]);
+        assert_eq!(json!(gaps)[0]["lost"], Value::Null);
     }
 }

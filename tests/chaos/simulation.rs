@@ -44,7 +44,7 @@ pub(crate) enum Guard {
     Doubt,
     /// A log that was re-created or truncated is noticed by who fetches from it.
     Identity,
-    /// A batch sealed for a source is not settled by the marker of its successor.
+    /// What was read and sealed for a source is not settled by the marker of its successor.
     Successor,
     /// A source that has a successor takes no more batches.
     Close,
@@ -52,11 +52,15 @@ pub(crate) enum Guard {
     Order,
     /// An operator's decision about a whole log excludes the inserts of its partitions.
     WholeLog,
+    /// A replaced log that was accepted in another partition waits in this one for its own decision.
+    InPart,
+    /// An idle owner looks at the marker now and then: without it, it may stay behind for ever.
+    Idle,
 }
 
 impl Guard {
     /// All of them, by the names that the command takes.
-    pub(crate) const ALL: [(&str, Self); 12] = [
+    pub(crate) const ALL: [(&str, Self); 14] = [
         ("compare", Self::Compare),
         ("mutex", Self::Mutex),
         ("marker", Self::Marker),
@@ -69,6 +73,8 @@ impl Guard {
         ("close", Self::Close),
         ("order", Self::Order),
         ("whole-log", Self::WholeLog),
+        ("in-part", Self::InPart),
+        ("idle", Self::Idle),
     ];
 }
 

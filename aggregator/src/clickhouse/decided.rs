@@ -11,9 +11,6 @@ use crate::{
 use clickhouse::error::Error;
 use std::collections::BTreeMap;
 
-/// Stands for all partitions in the mutex of a whole log.
-const EVERY_PARTITION: i32 = -1;
-
 impl Store {
     /// Records a decision.
     pub(crate) async fn decide(&self, decision: &Decision) -> Answer {
@@ -24,10 +21,10 @@ impl Store {
                 let owner = Owner { src: source, part: *partition };
                 self.guarded(owner, target, &self.at_marker(*marker), block).await
             }
-            Guard::Nothing { source } => {
+            Guard::Nothing { source, partition } => {
                 let check = "throwIf((SELECT count() FROM deltas WHERE kind IN ('genesis', 'mark', 'batch', 'gap') \
-                    AND src = {src:String}) != 0, 'FENCED') = 0";
-                let owner = Owner { src: source, part: EVERY_PARTITION };
+                    AND src = {src:String} AND part = {part:Int32}) != 0, 'FENCED') = 0";
+                let owner = Owner { src: source, part: *partition };
                 self.guarded(owner, target, check, block).await
             }
         }

@@ -1,7 +1,9 @@
 //! Where the counting of one partition stands: the identity of its log enters, source, marker and genesis leave.
 //!
 //! A marker never goes back. When a log was truncated, an operator begins a new source at its end: `…#2`, then `…#3`;
-//! the newest one that has a marker counts. Promise: one question, answered from rows of kind genesis and mark alone,
+//! the newest one that has a marker counts. A log that took another's place is accepted partition by partition, and the
+//! note of each genesis tells how many partitions it had then: those wait for their own, later ones begin by themselves.
+//! Promise: one question, answered from rows of kind genesis and mark alone,
 //! which stand first in the primary key and are few.
 
 use super::{QUESTION_TIMEOUT, Store};
@@ -13,8 +15,10 @@ const STANDING: &str = "SELECT \
     if(count() = 0, {log:String}, argMax(source, number)) AS source, \
     if(count() = 0, toInt64(-1), argMax(marker, number)) AS marker, \
     if(count() = 0, toInt64(-1), argMax(genesis, number)) AS genesis, \
-    toUInt8(assumeNotNull((SELECT count() FROM deltas WHERE kind = 'genesis' AND (src = {log:String} OR startsWith(src, {next:String}))) = 0 \
-        AND (SELECT count() FROM deltas WHERE kind = 'genesis' AND src != {log:String} AND NOT startsWith(src, {next:String})) > 0)) AS replaced \
+    toUInt8(assumeNotNull((SELECT countIf(mine AND part = {part:Int32}) = 0 \
+            AND (countIf(mine) = 0 AND count() > 0 OR maxIf(replaced, mine) > {part:Int32}) \
+        FROM (SELECT part, src = {log:String} OR startsWith(src, {next:String}) AS mine, toInt32OrZero(note) AS replaced \
+            FROM deltas WHERE kind = 'genesis')))) AS replaced \
     FROM (SELECT toString(src) AS source, toUInt32OrZero(substring(source, length({next:String}) + 1)) AS number, \
             maxIf(next_offset, kind = 'mark') AS marker, \
             if(countIf(kind = 'genesis') = 0, toInt64(-1), minIf(batch_first, kind = 'genesis')) AS genesis \
@@ -31,7 +35,7 @@ pub struct Standing {
     pub marker: Option<i64>,
     /// Where counting began.
     pub genesis: Option<i64>,
-    /// Nothing of this log was ever counted, in whatever partition, while another log was.
+    /// Nothing of the partition was ever counted, and its log took the place of another that was.
     pub replaced: bool,
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Row {
     pub(super) first_offset: i64,
     pub(super) next_offset: i64,
     pub(super) lost: u64,
+    /// Of a gap: why. Of a genesis: how many partitions of the log wait for an operator until each has one; empty: none.
     pub(super) note: String,
 }
 
@@ -73,7 +74,7 @@ impl Gap {
         Row {
             kind: Kind::Gap,
             first_offset: self.first_offset,
-            lost: self.lost,
+            lost: self.lost.unwrap_or_default(),
             note: self.note.clone(),
             ..self.mark()
         }

@@ -69,7 +69,7 @@ fn records_that_retention_deleted_become_a_gap_up_to_the_first_that_is_left() {
     kind=6 src=log part=3 batch_first=12 next_offset=20 lost=8 note=disk full (records 12..20 were deleted by retention before they were counted)
     "#);
     // Further on, but not where nothing is.
-    assert_eq!(decide(&log(vec![seen(Some(12))]), wish(Some(30))).expect("later")[0].gaps[0].lost, 18);
+    assert_eq!(decide(&log(vec![seen(Some(12))]), wish(Some(30))).expect("later")[0].gaps[0].lost, Some(18));
     refused(
         vec![seen(Some(12))],
         wish(Some(19)),
@@ -83,7 +83,7 @@ fn a_truncated_log_goes_on_at_its_end_as_another_source_and_the_one_before_is_fe
     Marker { source: "log", partition: 3, marker: 1200 }
     kind=1 src=log#2 part=3 batch_first=1000 next_offset=1000
     kind=2 src=log#2 part=3 next_offset=1000
-    kind=6 src=log#2 part=3 batch_first=1000 next_offset=1000 note=disk full (the log ends at 1000, before the marker 1200: it was truncated)
+    kind=6 src=log#2 part=3 batch_first=1000 next_offset=1000 note=disk full (the log ends at 1000, before the marker 1200: it was truncated); records below 1000 that were written after it was truncated are not counted, and how many is not known
     kind=2 src=log part=3 next_offset=1201
     kind=6 src=log part=3 batch_first=1200 next_offset=1201 note=disk full (the log ends at 1000, before the marker 1200: it was truncated); goes on as log#2 at 1000
     "#);
@@ -100,20 +100,46 @@ fn a_truncated_log_goes_on_at_its_end_as_another_source_and_the_one_before_is_fe
 }
 
 #[test]
-fn a_log_that_replaces_another_is_accepted_as_a_whole_at_its_first_records() {
+fn a_log_that_replaces_another_is_accepted_partition_by_partition_each_under_its_own_guard() {
     let replaced = |partition| Seen { partition, replaced: true, ..seen(None) };
     insta::assert_snapshot!(rows(vec![replaced(0), replaced(1)], ALL), @r#"
-    Nothing { source: "log" }
-    kind=1 src=log batch_first=20 next_offset=20
+    Nothing { source: "log", partition: 0 }
+    kind=1 src=log batch_first=20 next_offset=20 note=2
     kind=2 src=log next_offset=20
     kind=6 src=log batch_first=20 next_offset=20 note=disk full (took the place of old)
-    kind=1 src=log part=1 batch_first=20 next_offset=20
+    Nothing { source: "log", partition: 1 }
+    kind=1 src=log part=1 batch_first=20 next_offset=20 note=2
     kind=2 src=log part=1 next_offset=20
     kind=6 src=log part=1 batch_first=20 next_offset=20 note=disk full (took the place of old)
     "#);
     let why = StopReason::LogReplaced;
     let wanted = format!("partition 3: {why}; that is decided for the whole log: use --all");
     refused(vec![replaced(3)], wish(None), &[&wanted]);
+}
+
+#[test]
+fn accepting_a_log_that_was_accepted_in_part_finishes_the_rest_and_nothing_else() {
+    let replaced = |partition| Seen { partition, replaced: true, ..seen(None) };
+    let of = |partition, marker| Seen { partition, ..seen(marker) };
+    // One is counted already and one lost records since; the topic has got another partition.
+    let partitions = vec![of(0, Some(100)), replaced(1), of(2, Some(12)), replaced(3), of(4, None)];
+    insta::assert_snapshot!(rows(partitions, ALL), @r#"
+    Nothing { source: "log", partition: 1 }
+    kind=1 src=log part=1 batch_first=20 next_offset=20 note=4
+    kind=2 src=log part=1 next_offset=20
+    kind=6 src=log part=1 batch_first=20 next_offset=20 note=disk full (took the place of old)
+    Marker { source: "log", partition: 2, marker: 12 }
+    kind=2 src=log part=2 next_offset=20
+    kind=6 src=log part=2 batch_first=12 next_offset=20 lost=8 note=disk full (records 12..20 were deleted by retention before they were counted)
+    Nothing { source: "log", partition: 3 }
+    kind=1 src=log part=3 batch_first=20 next_offset=20 note=4
+    kind=2 src=log part=3 next_offset=20
+    kind=6 src=log part=3 batch_first=20 next_offset=20 note=disk full (took the place of old)
+    "#);
+    let told = Seen { told: "every record is poison".into(), ..of(2, Some(100)) };
+    let wanted =
+        ["partition 2: every record is poison; say with --partition 2 --to OFFSET where counting goes on"];
+    refused(vec![replaced(1), told], ALL, &wanted);
 }
 
 #[test]
@@ -144,7 +170,7 @@ fn a_partition_that_is_counted_is_left_alone_unless_told_where_to_go_on_and_only
         refused(vec![seen(Some(100))], wish(Some(to)), &[&wanted]);
     }
     let gaps = &decide(&log(vec![seen(Some(100))]), wish(Some(1000))).expect("the end")[0].gaps;
-    assert_eq!((gaps[0].lost, gaps[0].note.as_str()), (900, "disk full (passed over by an operator)"));
+    assert_eq!((gaps[0].lost, gaps[0].note.as_str()), (Some(900), "disk full (passed over by an operator)"));
     refused(
         vec![seen(None)],
         wish(Some(30)),

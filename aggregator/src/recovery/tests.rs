@@ -6,6 +6,7 @@ use super::*;
 const RANGE: Range = Range { first: 100, next: 150 };
 const ASSIGNED: &[Event] = &[Event::Assigned];
 const READY: &[Event] = &[Event::Assigned, read(100)];
+const IDLE: &[Event] = &[Event::Assigned, read(100), Event::Idle];
 const INSERTING: &[Event] = &[Event::Assigned, read(100), Event::Sealed(RANGE)];
 const DOUBTING: &[Event] =
     &[Event::Assigned, read(100), Event::Sealed(RANGE), Event::Answered(Answer::Unknown), Event::Waited];
@@ -103,9 +104,11 @@ fn a_stopped_partition_looks_again_and_goes_on_once_it_is_mended() {
 fn a_flood_of_poison_is_passed_only_when_an_operator_moved_the_marker() {
     let flood = Event::PoisonFlood { from: 140 };
     let stop = Action::Stop(StopReason::PoisonFlood { from: 140 });
-    let ready: Vec<Event> = [READY, &[flood, Event::Waited]].concat();
-    check(&ready, read(100), stop);
-    check(&ready, read(300), Action::Consume { remember_from: 240, count_from: 300 });
+    for before in [READY, IDLE] {
+        let before: Vec<Event> = [before, &[flood, Event::Waited]].concat();
+        check(&before, read(100), stop);
+        check(&before, read(300), Action::Consume { remember_from: 240, count_from: 300 });
+    }
     // The insert that ran when it stopped may land or not; neither ends the flood.
     for before in [INSERTING, DOUBTING] {
         let before: Vec<Event> = [before, &[flood, Event::Waited]].concat();
@@ -215,7 +218,7 @@ fn an_insert_that_waited_for_another_takes_every_answer_like_the_first() {
 
 #[test]
 fn a_revoke_releases_at_once_in_every_state() {
-    for before in [&[][..], ASSIGNED, READY, INSERTING, DOUBTING, FENCED] {
+    for before in [&[][..], ASSIGNED, READY, IDLE, INSERTING, DOUBTING, FENCED] {
         check(before, Event::Revoked, Action::Release);
         let mut partition = after(before);
         partition.step(Event::Revoked);
@@ -239,7 +242,7 @@ fn a_log_that_no_longer_serves_its_offset_is_looked_at_again_after_a_pause() {
 
 #[test]
 fn a_flood_of_poison_stops_the_partition_whatever_it_does() {
-    for before in [READY, INSERTING, DOUBTING] {
+    for before in [READY, IDLE, INSERTING, DOUBTING] {
         let flood = StopReason::PoisonFlood { from: 160 };
         check(before, Event::PoisonFlood { from: 160 }, Action::Stop(flood));
     }
@@ -252,4 +255,48 @@ fn what_does_not_belong_to_a_state_changes_nothing() {
     check(INSERTING, Event::Sealed(RANGE), Action::Idle);
     check(INSERTING, read(100), Action::Idle);
     check(READY, Event::Assigned, Action::Idle);
+}
+
+#[test]
+fn an_idle_partition_looks_whether_its_marker_still_stands_and_reads_on_when_it_does() {
+    check(READY, Event::Idle, Action::ReadMarker);
+    check(IDLE, read(100), Action::Idle);
+    // ClickHouse or Kafka is away: nothing is given up, and it looks again later.
+    check(IDLE, Event::Unreadable, Action::Idle);
+    for answer in [read(100), Event::Unreadable] {
+        let mut partition = after(&[IDLE, &[answer]].concat());
+        assert_eq!(partition.marker(), Some(100));
+        assert_eq!(partition.step(Event::Idle), Action::ReadMarker);
+        partition.step(answer);
+        assert_eq!(partition.step(Event::Sealed(RANGE)), Action::Insert(RANGE));
+    }
+}
+
+#[test]
+fn an_idle_partition_begins_again_when_somebody_moved_its_marker_or_its_log_was_lost() {
+    check(IDLE, read(170), Action::ReadMarker);
+    check(&[IDLE, &[read(170)]].concat(), read(170), Action::Consume { remember_from: 110, count_from: 170 });
+    for (marker, low, high) in [(None, 20, 1000), (Some(100), 101, 1000), (Some(100), 20, 99)] {
+        check(IDLE, Event::MarkerRead { marker, low, high, replaced: false }, Action::ReadMarker);
+    }
+    let truncated = Event::MarkerRead { marker: Some(100), low: 20, high: 99, replaced: false };
+    let stop = Action::Stop(StopReason::MarkerAboveLog { marker: 100, high: 99 });
+    check(&[IDLE, &[truncated]].concat(), truncated, stop);
+    // The shell found another source: its marker says nothing about what was read under this one.
+    assert!(matches!(after(IDLE).step(Event::LogLost), Action::Wait(_)));
+}
+
+#[test]
+fn a_batch_does_not_wait_for_the_look_of_an_idle_partition_but_takes_its_place() {
+    check(IDLE, Event::Sealed(RANGE), Action::Insert(RANGE));
+    check(IDLE, Event::Sealed(Range { first: 99, next: 150 }), Action::ReadMarker);
+    // Its insert compares the marker, and an answer to the look that comes late is nobody's.
+    check(&[IDLE, &[Event::Sealed(RANGE)]].concat(), read(170), Action::Idle);
+}
+
+#[test]
+fn only_a_partition_without_anything_in_flight_looks_when_it_is_idle() {
+    for before in [&[][..], ASSIGNED, INSERTING, DOUBTING, FENCED, IDLE, &[Event::Assigned, read(19)]] {
+        check(before, Event::Idle, Action::Idle);
+    }
 }

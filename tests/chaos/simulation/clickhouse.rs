@@ -88,12 +88,21 @@ pub(super) struct ClickHouse {
     pub(super) running: Vec<Request>,
     pub(super) sources: Vec<Source>,
     pub(super) ledger: Vec<Span>,
+    /// Logs that took another's place and of which another partition was accepted.
+    pub(super) begun: Vec<u8>,
     pub(super) ids: u32,
 }
 
 impl ClickHouse {
     pub(super) fn new() -> Self {
-        Self { wire: Vec::new(), running: Vec::new(), sources: Vec::new(), ledger: Vec::new(), ids: 0 }
+        Self {
+            wire: Vec::new(),
+            running: Vec::new(),
+            sources: Vec::new(),
+            ledger: Vec::new(),
+            begun: Vec::new(),
+            ids: 0,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -101,6 +110,7 @@ impl ClickHouse {
         self.running.clear();
         self.sources.clear();
         self.ledger.clear();
+        self.begun.clear();
         self.ids = 0;
     }
 
@@ -115,7 +125,7 @@ impl ClickHouse {
         found
     }
 
-    /// Whether nothing of this log was ever counted while another log was.
+    /// Whether nothing of this log was ever counted while another log was; what other partitions have of it changes nothing.
     pub(super) fn is_replaced(&self, log: u8) -> bool {
         let counted = |mine: bool| {
             self.sources.iter().any(|source| (source.log == log) == mine && source.genesis.is_some())

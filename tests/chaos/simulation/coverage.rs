@@ -2,7 +2,7 @@
 //!
 //! A simulation that never reaches a place proves nothing about it, so that what must occur is named here.
 
-use callmeter_aggregator::recovery::{Answer, Event};
+use callmeter_aggregator::recovery::{Action, Answer, Event};
 
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($case:ident: $text:literal,)* }) => {
@@ -22,6 +22,7 @@ named!(
         Attaching: "attaching",
         WritingGenesis: "genesis",
         Ready: "ready",
+        Verifying: "verifying",
         Inserting: "inserting",
         Doubting: "doubting",
         Yielding: "yielding",
@@ -29,6 +30,29 @@ named!(
         Stopped: "stopped",
     }
 );
+
+impl State {
+    /// The state as it can be told from outside.
+    pub(super) fn after(self, event: Event, action: Action, marker: Option<i64>) -> Self {
+        match action {
+            Action::Idle if self == Self::Verifying => Self::Ready,
+            Action::Idle => self,
+            Action::ReadMarker if event == Event::Idle => Self::Verifying,
+            Action::ReadMarker if marker.is_some() => Self::Doubting,
+            Action::ReadMarker => Self::Attaching,
+            Action::WriteGenesis(_) => Self::WritingGenesis,
+            Action::Consume { .. } | Action::Advance(_) => Self::Ready,
+            Action::Insert(_) if self == Self::Yielding => Self::Yielding,
+            Action::Insert(_) => Self::Inserting,
+            Action::Wait(_) if marker.is_none() => Self::Attaching,
+            Action::Wait(_) if event == Event::Answered(Answer::AlreadyRunning) => Self::Yielding,
+            Action::Wait(_) => Self::Doubting,
+            Action::KillInsert => Self::Killing,
+            Action::Stop(_) => Self::Stopped,
+            Action::Release => Self::Unassigned,
+        }
+    }
+}
 
 named!(
     /// Events by kind.
@@ -45,6 +69,7 @@ named!(
         Unknown: "unknown",
         Killed: "killed",
         Waited: "waited",
+        Idle: "idle",
         LogLost: "log lost",
         Flood: "flood",
         Revoked: "revoked",
@@ -66,6 +91,7 @@ impl Kind {
             Event::Answered(Answer::Unknown) => Self::Unknown,
             Event::Killed => Self::Killed,
             Event::Waited => Self::Waited,
+            Event::Idle => Self::Idle,
             Event::LogLost => Self::LogLost,
             Event::PoisonFlood { .. } => Self::Flood,
             Event::Revoked => Self::Revoked,
@@ -116,7 +142,8 @@ named!(
         Genesis: "genesis rows landed",
         Successor: "successor sources landed",
         ReplacedResumed: "replaced logs resumed",
-        IdleBehind: "idle owners that did not see that a truncated log went on elsewhere",
+        AcceptedInPart: "replaced logs accepted in another partition first",
+        IdleBehind: "idle owners that found the marker moved by somebody else",
         WrittenBetween: "records between truncation and resume, not counted",
     }
 );
@@ -210,7 +237,10 @@ fn can_meet(state: State, kind: Kind) -> bool {
         State::WritingGenesis => {
             matches!(kind, K::Inserted | K::Fenced | K::Running | K::Unknown | K::Revoked)
         }
-        State::Ready => matches!(kind, K::Sealed | K::LogLost | K::Flood | K::Revoked),
+        State::Ready => matches!(kind, K::Sealed | K::Idle | K::LogLost | K::Flood | K::Revoked),
+        State::Verifying => {
+            matches!(kind, K::Marker | K::Unreadable | K::Sealed | K::LogLost | K::Flood | K::Revoked)
+        }
         State::Inserting => matches!(
             kind,
             K::Inserted | K::Fenced | K::Running | K::Unknown | K::LogLost | K::Flood | K::Revoked

@@ -55,8 +55,7 @@ impl World {
             Operator::Idle => self.begin_to_operate(who),
             Operator::Looks { log, told } => {
                 let source = self.clickhouse.effective(log);
-                let (marker, replaced) =
-                    (self.clickhouse.sources[source].marker, self.clickhouse.is_replaced(log));
+                let (marker, replaced) = (self.clickhouse.sources[source].marker, self.looks_replaced(log));
                 match told {
                     Some(bounds) => self.decided(log, bounds, source, marker, replaced),
                     None => Operator::Bounds { log, source, marker, replaced },
@@ -98,12 +97,30 @@ impl World {
         replaced: bool,
     ) -> Operator {
         match self.decide(log, bounds, source, marker, replaced) {
+            Some(Rows::Genesis { .. }) if self.dies_in_between(log) => Operator::Idle,
             Some(rows) => Operator::Sends { source, rows },
             None => {
                 self.saw(Fact::OperatorRefused);
                 Operator::Idle
             }
         }
+    }
+
+    /// Whether the log looks as if it took another's place, to who asks for its marker.
+    pub(super) fn looks_replaced(&self, log: u8) -> bool {
+        let forgets = !self.keeps(Guard::InPart) && self.clickhouse.begun.contains(&log);
+        self.clickhouse.is_replaced(log) && !forgets
+    }
+
+    /// A log is accepted partition by partition: another one often comes first, and the command may die after it.
+    fn dies_in_between(&mut self, log: u8) -> bool {
+        if !self.dice.chance(128) {
+            return false;
+        }
+        self.tell(|| format!("log {log} is accepted in another partition"));
+        self.saw(Fact::AcceptedInPart);
+        self.clickhouse.begun.push(log);
+        self.dice.chance(64)
     }
 
     /// What to record; `None` when nothing is wrong.

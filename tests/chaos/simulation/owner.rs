@@ -51,6 +51,8 @@ pub(super) struct Owner {
     /// First offset and version of the log when the marker was read.
     pub(super) low: i64,
     pub(super) told: usize,
+    /// Whether its log had taken another's place when it asked last.
+    replaced: bool,
     pub(super) reading: bool,
     pub(super) position: i64,
     pub(super) version: usize,
@@ -77,6 +79,7 @@ impl Owner {
             source: 0,
             low: 0,
             told: 0,
+            replaced: false,
             reading: false,
             position: 0,
             version: 0,
@@ -120,6 +123,14 @@ impl World {
         if owner.state == State::Unassigned {
             return;
         }
+        if owner.state == State::Ready
+            && owner.sealed.is_none()
+            && roll >> 8 & 15 == 0
+            && self.keeps(Guard::Idle)
+        {
+            return self.event(who, Event::Idle);
+        }
+        let owner = &self.owners[who];
         let waits = matches!(owner.pending, Pending::Nothing | Pending::Answer { arrived: None, .. });
         if owner.reading && (waits || roll & 1 == 0) {
             return self.read(who, roll >> 1);
@@ -137,7 +148,7 @@ impl World {
             Pending::Marker | Pending::Bounds { .. } if self.dice.chance(self.unreadable) => {
                 self.event(who, Event::Unreadable);
             }
-            Pending::Marker => self.owners[who].pending = self.ask_marker(self.owners[who].log),
+            Pending::Marker => self.owners[who].pending = self.ask_marker(who),
             Pending::Bounds { source, marker, replaced } => self.ask_bounds(who, source, marker, replaced),
             Pending::Told { source, event } => self.learn(who, source, event),
             Pending::Answer { arrived: Some(answer), .. } => self.answered(who, answer),
@@ -153,13 +164,15 @@ impl World {
         }
     }
 
-    fn ask_marker(&self, log: u8) -> Pending {
+    fn ask_marker(&mut self, who: usize) -> Pending {
+        let log = self.owners[who].log;
+        self.owners[who].replaced = self.clickhouse.is_replaced(log);
         let source = self.clickhouse.effective(log);
         let mut marker = self.clickhouse.sources[source].marker;
         if !self.keeps(Guard::Marker) && marker.is_some() {
             marker = marker.max(self.committed);
         }
-        Pending::Bounds { source, marker, replaced: self.clickhouse.is_replaced(log) }
+        Pending::Bounds { source, marker, replaced: self.looks_replaced(log) }
     }
 
     fn ask_bounds(&mut self, who: usize, source: usize, marker: Option<i64>, replaced: bool) {
@@ -172,7 +185,7 @@ impl World {
         self.owners[who].pending = Pending::Told { source, event };
     }
 
-    /// Takes over the source that counts. A batch that was sealed for another one is not settled by its marker.
+    /// Takes over the source that counts. What was read and sealed under another one is not settled by its marker.
     fn learn(&mut self, who: usize, source: usize, event: Event) {
         let owner = &mut self.owners[who];
         let moved = source != owner.source;
@@ -180,11 +193,17 @@ impl World {
         if let Event::MarkerRead { low, .. } = event {
             owner.low = low;
         }
-        let sealed = owner.sealed.is_some();
+        let counts = owner.partition.marker();
+        let verifies = owner.state == State::Verifying;
         if moved {
             self.saw(Fact::MovedSource);
         }
-        let lost = moved && sealed && self.keeps(Guard::Successor);
+        if let (true, Event::MarkerRead { marker, .. }) = (verifies, event)
+            && (moved || marker != counts)
+        {
+            self.saw(Fact::IdleBehind);
+        }
+        let lost = moved && counts.is_some() && self.keeps(Guard::Successor);
         self.event(who, if lost { Event::LogLost } else { event });
     }
 
@@ -202,15 +221,17 @@ impl World {
         let before = owner.state;
         let action = owner.partition.step(event);
         let busy = owner.pending != Pending::Nothing;
-        let state = next_state(before, event, action, owner.partition.marker());
+        let state = before.after(event, action, owner.partition.marker());
         owner.state = state;
         self.coverage.pair(before, Kind::of(event));
         self.tell(|| format!("owner {who} {before:?}: {event:?} -> {action:?}"));
-        let cancels = matches!(event, Event::LogLost | Event::PoisonFlood { .. } | Event::Revoked);
+        // An insert compares the marker: it takes the place of a look at it.
+        let cancels = matches!(event, Event::LogLost | Event::PoisonFlood { .. } | Event::Revoked)
+            || before == State::Verifying && matches!(event, Event::Sealed(_));
         if busy && !cancels && action != Action::Idle {
             self.violate(|| format!("owner {who} has two actions outstanding"));
         }
-        if let (Event::MarkerRead { replaced: true, .. }, Action::WriteGenesis(_)) = (event, action) {
+        if matches!(action, Action::WriteGenesis(_)) && self.owners[who].replaced {
             self.violate(|| format!("owner {who} begins with a log that took another's place"));
         }
         self.act(who, action);
@@ -275,24 +296,5 @@ impl World {
         if !ledger.any(|span| span.source == source && span.range.next == range.next) {
             self.violate(|| format!("owner {who} advances over {range:?}, which is not stored"));
         }
-    }
-}
-
-/// The state as it can be told from outside.
-fn next_state(before: State, event: Event, action: Action, marker: Option<i64>) -> State {
-    match action {
-        Action::Idle => before,
-        Action::ReadMarker if marker.is_some() => State::Doubting,
-        Action::ReadMarker => State::Attaching,
-        Action::WriteGenesis(_) => State::WritingGenesis,
-        Action::Consume { .. } | Action::Advance(_) => State::Ready,
-        Action::Insert(_) if before == State::Yielding => State::Yielding,
-        Action::Insert(_) => State::Inserting,
-        Action::Wait(_) if marker.is_none() => State::Attaching,
-        Action::Wait(_) if event == Event::Answered(Answer::AlreadyRunning) => State::Yielding,
-        Action::Wait(_) => State::Doubting,
-        Action::KillInsert => State::Killing,
-        Action::Stop(_) => State::Stopped,
-        Action::Release => State::Unassigned,
     }
 }

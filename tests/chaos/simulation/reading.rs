@@ -3,7 +3,7 @@
 use super::{
     Guard,
     clickhouse::Block,
-    coverage::Fact,
+    coverage::{Fact, State},
     owner::{EMPTY, Owner},
     plan::FLOOD,
     world::World,
@@ -61,7 +61,8 @@ impl World {
     pub(super) fn read(&mut self, who: usize, roll: u64) {
         let owner = &mut self.owners[who];
         let filled = owner.fill.range.next - owner.fill.range.first;
-        if owner.sealed.is_none() && filled > 0 && (roll & 3 == 0 || filled > 8) {
+        let counts = matches!(owner.state, State::Ready | State::Verifying);
+        if counts && owner.sealed.is_none() && filled > 0 && (roll & 3 == 0 || filled > 8) {
             return self.seal(who);
         }
         if !self.is_readable(who) {
