@@ -150,7 +150,7 @@ fn whatever_is_falsified_is_noticed_by_the_invariant_that_it_breaks() {
             let of = format!("kind = '{table}' AND workspace = 'test' AND customer = 'customer-3'");
             stack
                 .execute(&format!(
-                    "INSERT INTO deltas SELECT * REPLACE ('other' AS workspace) FROM deltas WHERE {of}"
+                    "INSERT INTO deltas SELECT * REPLACE ('other' AS workspace) FROM (SELECT * FROM deltas WHERE {of})"
                 ))
                 .await;
             stack.execute(&format!("ALTER TABLE deltas DELETE WHERE {of} SETTINGS mutations_sync = 2")).await;
