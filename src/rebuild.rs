@@ -66,7 +66,8 @@ async fn run(config: Config, args: RebuildArgs) -> anyhow::Result<ExitCode> {
     };
     progress.end();
     print(&report, &database, args.json)?;
-    Ok(if report.equal || report.before.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_proof = report.equal && report.compared;
+    Ok(if is_proof || report.before.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[allow(clippy::disallowed_methods, reason = "the table that is replaced is named by the time of that")]

@@ -34,10 +34,15 @@ use prometheus_client::registry::Registry;
 use recount::Recount;
 use state::Live;
 use std::{
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 use tables::Tables;
+use tokio::task::JoinSet;
 
 /// Records that are left to be counted while live is held, at best.
 const FEW: i64 = 20_000;
@@ -45,6 +50,7 @@ const FEW: i64 = 20_000;
 const ROUNDS: u32 = 8;
 /// Longest wait for the inserts that were running when live was held, beyond their own bound.
 const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Lets inserts go on that a killed rebuild left held, and drops what it left; the tables that were held.
 pub async fn release(clickhouse: &ClickHouseConfig, into: &str) -> Result<Vec<String>, RebuildError> {
@@ -64,8 +70,9 @@ pub async fn run(order: Order, access: Access, tell: Teller) -> Result<Report, R
     let base = survey::source(&lane).await?;
     tables.put_away(false).await?;
     let plan = plan_of(&order, &tables, &lane, &base, &tell).await?;
+    let identity = tables.identity().await?;
     tell(Tell::Planned(plan.clone()));
-    let mut rebuild = Rebuild { order, tables, lane, base, plan, tell, recounts: Vec::new() };
+    let mut rebuild = Rebuild { order, tables, identity, lane, base, plan, tell, recounts: Vec::new() };
     rebuild.catch_up().await?;
     let held = rebuild.while_held().await?;
     rebuild.report(held).await
@@ -80,6 +87,9 @@ async fn plan_of(
 ) -> Result<Plan, RebuildError> {
     let book = lane.books.current().id().to_owned();
     if let Some(newest) = tables.newest_book().await?.filter(|newest| *newest != book) {
+        if book.is_empty() {
+            return Err(RebuildError::NoBook(newest));
+        }
         tell(Tell::Line(format!(
             "note: price book {book:?} is not the one published last ({newest}): tiers, packages and free units are priced by that one"
         )));
@@ -106,6 +116,13 @@ fn lane(access: &Access, into: &str) -> Result<Lane, RebuildError> {
     Ok(Lane { store: lane.store.of_table(into), ..lane })
 }
 
+/// Returns when the rebuild is to end.
+async fn told(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// What is left of live once it was held.
 struct Held {
     /// How it stood.
@@ -120,6 +137,8 @@ struct Held {
 struct Rebuild {
     order: Order,
     tables: Tables,
+    /// Of the table of what is recounted, as it was when this began.
+    identity: String,
     lane: Lane,
     base: String,
     plan: Plan,
@@ -155,16 +174,15 @@ impl Rebuild {
                 None => self.begin(*partition, source, *genesis, standing.gaps(*partition))?,
             }
         }
-        let mut running = Vec::new();
+        let mut running = JoinSet::new();
         for mut recount in std::mem::take(&mut self.recounts) {
             let Some(marker) = standing.marker(recount.partition()) else { continue };
             let gaps = standing.gaps(recount.partition()).to_vec();
-            running
-                .push(tokio::task::spawn_blocking(move || recount.count_to(marker, &gaps).map(|()| recount)));
+            running.spawn_blocking(move || recount.count_to(marker, &gaps).map(|()| recount));
         }
         let mut result = Ok(());
-        for task in running {
-            match task.await.map_err(|_| RebuildError::Task)? {
+        while let Some(ended) = running.join_next().await {
+            match ended.map_err(|_| RebuildError::Task)? {
                 Ok(recount) => self.recounts.push(recount),
                 Err(error) => {
                     // The others need not go on; what failed first is told.
@@ -216,7 +234,7 @@ impl Rebuild {
             Err(error) => Err(error),
             Ok(()) => self.end_together().await,
         };
-        let released = self.tables.release().await;
+        let released = self.tables.release_at_last().await;
         match (held, released) {
             (Ok(held), Ok(_)) => {
                 let held_for = began.elapsed();
@@ -237,15 +255,20 @@ impl Rebuild {
         self.recount(&standing).await?;
         let held_for = Duration::ZERO;
         let Some(swap) = self.order.swap.clone() else {
-            let live = self.tables.keep_held().await?;
+            self.tables.verify(&self.identity, &self.plan, &standing).await?;
+            let live = self.tables.keep_held(&standing).await?;
             return Ok(Held { standing, live, held_for, before: None });
         };
         self.say("rows are put together: what was recounted, older windows as they are, the whole ledger");
         let note = report::note(&swap, &self.plan);
-        self.tables.make_replacement(&self.plan, &standing, &note).await?;
-        if self.order.stop.load(Ordering::Relaxed) {
-            return Err(RebuildError::Stopped);
+        let made = self.tables.make_replacement(&self.plan, &standing, &note);
+        // The rows may be many, and counting is held.
+        tokio::select! {
+            made = made => made?,
+            () = told(&self.order.stop) => return Err(RebuildError::Stopped),
         }
+        // After the copy: what was copied from was whole, and is still the same table.
+        self.tables.verify(&self.identity, &self.plan, &standing).await?;
         let before = format!("deltas_before_{}", swap.stamp);
         self.tables.exchange(&before).await?;
         self.say(&format!("what was recounted is now in deltas; what was there is in {before}"));
@@ -255,6 +278,9 @@ impl Rebuild {
     async fn report(&self, held: Held) -> Result<Report, RebuildError> {
         self.say("comparing");
         let report = report::compare(&self.tables, &self.plan, &held).await?;
+        if self.tables.identity().await? != self.identity {
+            return Err(RebuildError::Disturbed(self.order.into.clone()));
+        }
         // Once it is live, the table of what was recounted says nothing that live does not say.
         self.tables.put_away(held.before.is_some()).await?;
         Ok(report)

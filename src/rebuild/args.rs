@@ -43,7 +43,7 @@ offset on: windows that begin --ahead after its record or later, at a full hour.
 Aggregators go on meanwhile. For a moment at the end their inserts are held, so that both tables end at the same
 records; with --swap also while the rows are put together. What was counted waits and is not lost.
 
-Exit status: 0 equal, or replaced; 1 different, or failed.
+Exit status: 0 equal, or replaced; 1 different, nothing to compare, or failed.
 
 Examples:
   callmeter rebuild --from earliest

@@ -18,7 +18,11 @@ fn write(out: &mut String, report: &Report, database: &str) -> std::fmt::Result 
     let windows =
         report.cut.as_ref().map_or("all windows".to_owned(), |cut| format!("windows from {cut} on"));
     let cells = report.cells;
-    let word = if report.equal { "equal" } else { "DIFFERENT" };
+    let word = match (report.equal, report.compared) {
+        (true, true) => "equal",
+        (true, false) => "NOTHING COMPARED",
+        (false, _) => "DIFFERENT",
+    };
     writeln!(out, "{word}: {windows}")?;
     writeln!(
         out,
@@ -107,6 +111,7 @@ mod tests {
         let counted = Totals { consumed: 9, counted: 7, duplicates: 1, dead_lettered: 1 };
         let report = Report {
             equal: false,
+            compared: true,
             cut: Some("2026-11-20T00:00:00Z".into()),
             price_book: "b1".into(),
             cells: Cells { equal: 5, different: 1, only_live: 1, only_rebuilt: 0 },

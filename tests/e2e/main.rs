@@ -6,6 +6,7 @@
 mod alerts;
 mod exactness;
 mod gaps;
+mod inspector;
 mod intake;
 mod prices;
 mod rebuild;

@@ -43,7 +43,7 @@ fn by_oracle(
         (tariff::start_us(month) / 1_000_000, tariff::start_us(month.saturating_add(1.month())) / 1_000_000);
     let mut pools: BTreeMap<(String, String), BTreeMap<Place, i64>> = BTreeMap::new();
     for (key, cell) in &truth.cells {
-        let [window, customer, _, endpoint, tier, environment, _] = key.clone();
+        let [window, customer, _, endpoint, tier, environment, ..] = key.clone();
         let window: i64 = window.parse().expect("a second");
         if !(begin..end).contains(&window) {
             continue;

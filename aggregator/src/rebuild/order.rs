@@ -74,7 +74,7 @@ pub enum RebuildError {
     #[error("clickhouse: {}", brief(.0))]
     ClickHouse(#[from] clickhouse::error::Error),
     #[error(
-        "--into {0}: choose a name of letters, digits and '_', other than those that a rebuild uses itself"
+        "--into {0}: choose a name of letters, digits and '_' that does not end in _held or _replacement"
     )]
     Name(String),
     #[error("table {0} exists and was not made by a rebuild; choose another name with --into")]
@@ -86,15 +86,32 @@ pub enum RebuildError {
     )]
     OtherBook(String, String, String),
     #[error(
+        "no price book is configured (aggregator.prices), and book {0} is in force: everything would be counted without prices. \
+         Run it with the configuration of the aggregators"
+    )]
+    NoBook(String),
+    #[error(
         "inserts are held by another rebuild, or by one that was killed; when none runs: `callmeter rebuild --abort`"
     )]
     Held,
+    #[error(
+        "clickhouse gave no clear answer when counting was to be held ({0}): `callmeter rebuild --abort` lets it go on, in case it is"
+    )]
+    MaybeHeld(String),
+    #[error(
+        "clickhouse gave no clear answer to the exchange ({1}): it took place if the view rebuilds has a row of now, and what was replaced is then in {0}"
+    )]
+    MaybeExchanged(String, String),
     #[error("an insert that began before counting was held does not end")]
     Busy,
     #[error("partition {0} went on under another identity meanwhile; run the rebuild anew")]
     Replaced(i32),
     #[error("what would take the place of deltas does not add up; nothing was exchanged")]
     Unequal,
+    #[error(
+        "table {0} was changed meanwhile, perhaps by another rebuild; nothing was exchanged. Run it anew, two at a time with an --into each"
+    )]
+    Disturbed(String),
     #[error("stopped; nothing was replaced")]
     Stopped,
     #[error("a task of the rebuild failed")]

@@ -31,8 +31,8 @@ impl From {
         if text == "earliest" {
             return Ok(Self::Earliest);
         }
-        if let Ok(offset) = text.parse::<u32>() {
-            return Ok(Self::Offset(offset.into()));
+        if let Some(offset) = text.parse().ok().filter(|offset| *offset >= 0) {
+            return Ok(Self::Offset(offset));
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(Self::Time(time.as_millisecond()));
@@ -139,7 +139,7 @@ pub(crate) fn counted_end(until: i64, gaps: &[Range]) -> i64 {
 
 /// The time at which the records that a rebuild from a time needs begin to be appended, ms since 1970 UTC.
 pub(crate) fn needed_from_ms(time_ms: i64, ahead: SignedDuration) -> i64 {
-    hour_after(time_ms) - ahead.as_millis() as i64
+    (hour_after(time_ms) - ahead.as_millis() as i64).max(0)
 }
 
 /// The first offsets. `located` answers, for a time, with the first record at or after [`needed_from_ms`].

@@ -13,6 +13,8 @@ use serde::Serialize;
 pub struct Report {
     /// Whether every cell and every total that was compared is the same.
     pub equal: bool,
+    /// Whether anything was: the windows from the cut on may all be empty.
+    pub compared: bool,
     /// First window that was compared, RFC 3339; `None`: all.
     pub cut: Option<String>,
     /// Price book of what was recounted; empty: none.
@@ -51,6 +53,11 @@ pub struct LedgerPart {
 }
 
 impl LedgerPart {
+    /// Whether both say something.
+    fn is_told(&self) -> bool {
+        self.live.is_some_and(|live| live.consumed + self.rebuilt.consumed > 0)
+    }
+
     /// Whether both say the same, as far as that can be known.
     pub fn is_equal(&self) -> bool {
         self.live.is_none_or(|live| live == self.rebuilt)
@@ -82,6 +89,7 @@ pub(super) async fn compare(tables: &Tables, plan: &Plan, held: &Held) -> Result
     }
     Ok(Report {
         equal: cells.all_equal() && ledger.iter().all(LedgerPart::is_equal),
+        compared: plan.cut_s == 0 || cells != Cells::default() || ledger.iter().any(LedgerPart::is_told),
         cut: (plan.cut_s > 0).then(|| plan::moment(plan.cut_s * 1000)),
         price_book: plan.price_book.clone(),
         cells,

@@ -2,6 +2,7 @@
 //!
 //! A log that went on under a new name is `source#2`, `source#3`: the newest is in force. Promise: pure.
 
+use super::plan;
 use crate::recovery::Range;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,9 @@ pub(crate) struct Live {
     gaps: BTreeMap<i32, Vec<Range>>,
     /// Until when other logs were counted, ms since 1970 UTC; `None` within where nobody wrote it down.
     pub(crate) others: Vec<Option<i64>>,
+    /// Partitions that went on under a new name, and where: what was counted under an earlier name was appended before
+    /// the record that stands there.
+    pub(crate) successions: Vec<(i32, i64)>,
 }
 
 impl Live {
@@ -67,18 +71,25 @@ impl Live {
             let row = progress.iter().find(|row| row.0 == source && row.1 == partition);
             row.map(|row| row.2)
         };
-        let others = markers.iter().filter(|row| !in_force(&row.0, row.1));
+        let others = markers.iter().filter(|row| number(base, &row.0).is_none());
         let others = others.map(|row| counted_until(&row.0, row.1)).collect();
+        let succeeded = partitions.iter().filter(|(_, (source, ..))| source != base);
+        let successions = succeeded.map(|(partition, (_, _, genesis))| (*partition, *genesis)).collect();
         let mut ranges: BTreeMap<i32, Vec<Range>> = BTreeMap::new();
         for (_, partition, first, next) in gaps.into_iter().filter(|row| in_force(&row.0, row.1)) {
             ranges.entry(partition).or_default().push(Range { first, next });
         }
-        Self { partitions, gaps: ranges, others }
+        Self { partitions, gaps: ranges, others, successions }
     }
 
     /// A partition's marker.
     pub(crate) fn marker(&self, partition: i32) -> Option<i64> {
         self.partitions.get(&partition).map(|(_, marker, _)| *marker)
+    }
+
+    /// The last offset up to which a partition's records were counted: gaps below its marker were not.
+    pub(crate) fn counted_end(&self, partition: i32) -> Option<i64> {
+        self.marker(partition).map(|marker| plan::counted_end(marker, self.gaps(partition)))
     }
 
     /// What was never counted of a partition.
@@ -112,14 +123,22 @@ mod tests {
         let gap = |source: &str, partition| (source.to_owned(), partition, 3, 5);
         let standing = Live::of(
             "log",
-            vec![marker("log", 0, 50), marker("log", 1, 60), marker("log#2", 0, 7), marker("old", 1, 9)],
+            vec![
+                marker("log", 0, 50),
+                marker("log", 1, 60),
+                ("log#2".to_owned(), 0, 7, 4),
+                marker("old", 1, 9),
+                marker("older", 0, 9),
+            ],
             vec![gap("log", 0), gap("log#2", 0), gap("old", 1)],
-            vec![("log".into(), 0, 900), ("other".into(), 4, 1)],
+            vec![("log".into(), 0, 900), ("older".into(), 0, 300)],
         );
         assert_eq!((standing.marker(0), standing.marker(1), standing.marker(2)), (Some(7), Some(60), None));
         assert_eq!((standing.gaps(0), standing.gaps(1)), (&[Range { first: 3, next: 5 }][..], &[][..]));
-        // What went before was counted until a moment, or until nobody knows when.
-        assert_eq!(standing.others, [Some(900), None]);
+        // Other logs were counted until a moment, or until nobody knows when.
+        assert_eq!(standing.others, [None, Some(300)]);
+        // Progress is told by log, and goes on with its new name: it does not say until when the earlier one was counted.
+        assert_eq!(standing.successions, [(0, 4)]);
         assert!(standing.has_markers(&[marker("log#2", 0, 7), marker("log", 1, 60)]));
         assert!(!standing.has_markers(&[marker("log", 0, 7), marker("log", 1, 60)]));
     }

@@ -38,6 +38,7 @@ pub(crate) async fn plan(
     tell: &Teller,
 ) -> Result<Plan, RebuildError> {
     let others: Vec<i64> = standing.others.iter().map(|until| until.unwrap_or_else(now_ms)).collect();
+    let successions = standing.successions.clone();
     let counted: Vec<(i32, String, i64, i64)> = standing
         .partitions
         .iter()
@@ -50,7 +51,7 @@ pub(crate) async fn plan(
     let (horizon, price_book) = (lane.config.duplicate_horizon, lane.books.current().id().to_owned());
     let survey = Survey { fetcher, from, ahead, horizon };
     let asked = tokio::task::spawn_blocking(move || {
-        let (starts, cut_s) = survey.plan(counted, others, &tell)?;
+        let (starts, cut_s) = survey.plan(counted, successions, others, &tell)?;
         Ok(Plan { starts, cut_s, price_book })
     });
     asked.await.map_err(|_| RebuildError::Task)?
@@ -67,6 +68,7 @@ impl Survey {
     fn plan(
         &self,
         counted: Vec<(i32, String, i64, i64)>,
+        successions: Vec<(i32, i64)>,
         others: Vec<i64>,
         tell: &Teller,
     ) -> Result<(Vec<Start>, i64), RebuildError> {
@@ -80,6 +82,10 @@ impl Survey {
         let mut below = others;
         for (start, known) in starts.iter().zip(&known).filter(|(start, _)| !start.whole) {
             below.push(self.appended_ms(known.partition, known.low.max(start.first - 1))?);
+        }
+        for (partition, genesis) in successions {
+            let low = self.fetcher.bounds(partition)?.0;
+            below.push(self.appended_ms(partition, low.max(genesis))?);
         }
         let cut_s = plan::cut_s(&self.from, &below, self.ahead)?;
         Ok((starts, cut_s))

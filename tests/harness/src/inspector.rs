@@ -107,10 +107,13 @@ impl Inspector {
 
     fn compare(&mut self, rows: Vec<serde_json::Value>) -> Vec<Violation> {
         let mut violations = Vec::new();
+        let mut gone = self.markers.clone();
         for row in rows {
             let source = row["source"].as_str().unwrap_or_default().to_owned();
             let (partition, marker) = (integer(&row["partition"]) as i32, integer(&row["next_offset"]));
-            let highest = self.markers.entry((source, partition)).or_insert(marker);
+            let place = (source, partition);
+            gone.remove(&place);
+            let highest = self.markers.entry(place).or_insert(marker);
             if marker < *highest {
                 let detail =
                     format!("partition {partition}: the marker went back from {highest} to {marker}");
@@ -118,6 +121,10 @@ impl Inspector {
             }
             *highest = marker.max(*highest);
         }
+        violations.extend(gone.into_iter().map(|((_, partition), highest)| {
+            let detail = format!("partition {partition}: the marker at {highest} is gone");
+            Violation { invariant: "I7", detail }
+        }));
         violations
     }
 }

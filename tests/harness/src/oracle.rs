@@ -10,14 +10,15 @@ use std::collections::{BTreeMap, HashMap};
 
 const CALLS: &str = "callmeter.calls.v1";
 
-/// window, customer, integration, endpoint, tier, environment, currency.
-pub type Key = [String; 7];
+/// window, customer, integration, endpoint, tier, environment, currency, workspace.
+pub type Key = [String; 8];
 
 /// What one key of one window must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the column of its name, or nearly")]
 pub struct Cell {
     pub calls: i64,
+    pub failed: i64,
     pub errors: BTreeMap<String, i64>,
     pub retried: i64,
     pub latency_us: i64,
@@ -42,8 +43,8 @@ pub struct Cell {
     pub waits_ignored: i64,
 }
 
-/// window, customer, integration, policy, scope.
-pub type QuotaKey = [String; 5];
+/// window, customer, integration, policy, scope, workspace.
+pub type QuotaKey = [String; 6];
 
 /// What was seen of one quota in one window through one customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ fn firsts(from: &From, known: &[Known], located: &[(i32, i64)]) -> Result<Vec<(i
 fn a_beginning_is_a_word_a_time_an_offset_or_one_for_each_partition() {
     assert_eq!(From::parse("earliest"), Ok(From::Earliest));
     assert_eq!(From::parse("1200"), Ok(From::Offset(1200)));
+    assert_eq!(From::parse("5000000000"), Ok(From::Offset(5_000_000_000)));
     assert_eq!(From::parse("1970-01-01T00:00:01+00:00"), Ok(From::Time(1000)));
     assert_eq!(From::parse("1:7,0:5"), Ok(From::Offsets([(0, 5), (1, 7)].into())));
     for wrong in ["", "latest", "-1", "0:1,0:2", "0:-4", "0:1,", "2026-11-21"] {
@@ -53,6 +54,8 @@ fn no_record_below_the_first_offset_belongs_to_a_window_after_the_cut() {
     let early = cut(From::Time(HOUR_MS), &[HOUR_MS]).expect_err("too early");
     assert!(early.to_string().contains("--from 1970-01-01T02:00:00Z"), "{early}");
     assert_eq!(needed_from_ms(HOUR_MS, AHEAD), 1_800_000);
+    // Kafka knows no time before 1970.
+    assert_eq!(needed_from_ms(0, AHEAD), 0);
 }
 
 #[test]

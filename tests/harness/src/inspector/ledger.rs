@@ -53,6 +53,7 @@ async fn tiling(stack: &Stack) -> Result<Vec<String>, String> {
         "SELECT * FROM ({ranges}) WHERE before != first_offset OR next_offset <= first_offset AND kind != 'gap' \
          OR commits != if(kind = 'gap', 0, 1) OR counted_to != marker ORDER BY source, partition, first_offset LIMIT 50"
     );
+    let mut wrong_markers = markers(stack).await?;
     let rows = stack.try_rows(&wrong).await?;
     let told = |row: &Value| {
         format!(
@@ -66,7 +67,23 @@ async fn tiling(stack: &Stack) -> Result<Vec<String>, String> {
             row["marker"]
         )
     };
-    Ok(rows.iter().map(told).collect())
+    wrong_markers.extend(rows.iter().map(told));
+    Ok(wrong_markers)
+}
+
+/// Sources without their one genesis, and markers that moved although the ledger has nothing of them.
+async fn markers(stack: &Stack) -> Result<Vec<String>, String> {
+    let wrong = "SELECT src AS source, part AS partition, uniqExactIf(batch_first, kind = 'genesis') AS beginnings, \
+        maxIf(next_offset, kind = 'mark') AS marker FROM deltas WHERE kind IN ('genesis', 'mark') GROUP BY src, part \
+        HAVING beginnings != 1 OR marker != minIf(batch_first, kind = 'genesis') \
+            AND (source, partition) NOT IN (SELECT source, partition FROM ledger) ORDER BY source, partition LIMIT 50";
+    let told = |row: &Value| {
+        format!(
+            "partition {} of {} begins {} times, and its marker {} may have no ledger below it",
+            row["partition"], row["source"], row["beginnings"], row["marker"]
+        )
+    };
+    Ok(stack.try_rows(wrong).await?.iter().map(told).collect())
 }
 
 /// Batches whose counts are not those of their records.

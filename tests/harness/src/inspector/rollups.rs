@@ -36,7 +36,7 @@ fn differences<K: Ord + Debug, C: PartialEq + Debug>(
     wrong.map(|key| format!("{key:?} is {:?}, and the log says {:?}", found.get(key), due.get(key))).collect()
 }
 
-/// Waits until all raw calls are there, then compares their flags.
+/// Waits until all raw calls are there, then compares their places and flags.
 pub(super) async fn raw_calls(stack: &Stack, truth: &Truth, bound: Duration) -> Vec<Violation> {
     let due = truth.count(Outcome::Counted) + truth.count(Outcome::Duplicate);
     let written = within(bound, async || {
@@ -51,22 +51,27 @@ pub(super) async fn raw_calls(stack: &Stack, truth: &Truth, bound: Duration) -> 
     if let Err(problem) = written.await {
         return vec![Violation { invariant: "I8", detail: problem }];
     }
-    let flagged = "SELECT partition, arraySort(groupArray(offset)) AS offsets FROM calls WHERE duplicate \
-        GROUP BY partition ORDER BY partition";
-    match stack.try_rows(flagged).await {
-        Ok(rows) => {
-            let found: BTreeSet<(i32, i64)> = rows
-                .iter()
-                .flat_map(|row| {
-                    let partition = integer(&row["partition"]) as i32;
-                    let offsets = row["offsets"].as_array().into_iter().flatten();
-                    offsets.map(move |offset| (partition, integer(offset)))
-                })
-                .collect();
-            let due: BTreeSet<(i32, i64)> = truth.places(Outcome::Duplicate).into_iter().collect();
-            let wrong = found.symmetric_difference(&due);
-            some("I8", wrong.map(|place| format!("{place:?} is flagged on one side only")).collect())
+    let mut violations = Vec::new();
+    for (flag, outcome) in [(0, Outcome::Counted), (1, Outcome::Duplicate)] {
+        let places = format!(
+            "SELECT partition, groupArray(offset) AS offsets FROM calls WHERE duplicate = {flag} GROUP BY partition"
+        );
+        match stack.try_rows(&places).await {
+            Ok(rows) => violations.extend(some("I8", misplaced(&rows, truth.places(outcome), outcome))),
+            Err(error) => violations.push(unanswered("I8", &error)),
         }
-        Err(error) => vec![unanswered("I8", &error)],
     }
+    violations
+}
+
+fn misplaced(rows: &[serde_json::Value], due: Vec<(i32, i64)>, outcome: Outcome) -> Vec<String> {
+    let places = rows.iter().flat_map(|row| {
+        let partition = integer(&row["partition"]) as i32;
+        row["offsets"].as_array().into_iter().flatten().map(move |offset| (partition, integer(offset)))
+    });
+    let (found, due): (BTreeSet<(i32, i64)>, _) = (places.collect(), BTreeSet::from_iter(due));
+    let wrong = found.symmetric_difference(&due);
+    wrong
+        .map(|place| format!("{place:?} is {outcome:?} in the raw calls or in the log, not in both"))
+        .collect()
 }

@@ -77,6 +77,7 @@ impl Event {
                 self.text("integration"),
                 told.text("policy"),
                 told.text("scope"),
+                self.text("workspace"),
             ];
             let cell = quotas.entry(key).or_default();
             cell.calls += 1;
@@ -116,8 +117,8 @@ impl Event {
         key.extend(
             ["customer", "integration", "endpoint", "tier", "environment"].map(|name| self.text(name)),
         );
-        key.push(currency);
-        let cell = cells.entry(key.try_into().expect("seven")).or_default();
+        key.extend([currency, self.text("workspace")]);
+        let cell = cells.entry(key.try_into().expect("eight")).or_default();
         cell.calls += 1;
         cell.cost += cost;
         cell.retried += i64::from(self.number("attempt").unwrap_or(1) > 1);
@@ -145,6 +146,7 @@ impl Event {
         cell.waits_asked += i64::from(self.number("retry_at").is_some());
         cell.waits_ignored += i64::from(wait_ignored);
         if failed {
+            cell.failed += 1;
             *cell.errors.entry(class.clone()).or_default() += 1;
         }
         if let Some(latency) = self.number("latency_us") {
