@@ -3,6 +3,7 @@
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaResult,
 };
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
 
 const WAIT: Duration = Duration::from_secs(10);
 /// Longest time without a record before the log is taken for unreadable: a broker that was killed is away for seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,21 +48,10 @@ impl Topic {
 
     /// First offset and end of each partition.
     pub fn bounds(&self) -> BTreeMap<i32, (i64, i64)> {
-        let metadata = self.consumer.fetch_metadata(Some(&self.name), WAIT).expect("metadata");
+        let metadata = patiently(&self.name, || self.consumer.fetch_metadata(Some(&self.name), WAIT));
         let ids = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
-        ids.map(|id| (id, self.bounds_of(id))).collect()
-    }
-
-    /// A broker that was just started may not lead its partitions yet.
-    fn bounds_of(&self, partition: i32) -> (i64, i64) {
-        let began = Instant::now();
-        loop {
-            match self.consumer.fetch_watermarks(&self.name, partition, WAIT) {
-                Ok(bounds) => return bounds,
-                Err(error) => assert!(began.elapsed() < PATIENCE, "{} {partition}: {error}", self.name),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let bounds = |id| patiently(&self.name, || self.consumer.fetch_watermarks(&self.name, id, WAIT));
+        ids.map(|id| (id, bounds(id))).collect()
     }
 
     /// Every record up to the end that was not handed out before, by partition and offset.
@@ -95,5 +85,17 @@ impl Topic {
         }
         records.sort_by_key(|record| (record.partition, record.offset));
         records
+    }
+}
+
+/// Asks again while a broker is away, or was just started and does not lead its partitions yet.
+fn patiently<T>(topic: &str, ask: impl Fn() -> KafkaResult<T>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{topic}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
