@@ -5,6 +5,9 @@
 //! command line of `clickhouse local`; the statements it is given open the server's ports and then wait for the end of
 //! standard input. Failures to start are text on standard error with any exit code, so only an answer means success.
 
+#[cfg(target_os = "linux")]
+mod failed_write;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process;
@@ -96,7 +99,7 @@ mod library {
     use std::os::unix::ffi::OsStringExt;
     use std::path::Path;
 
-    use libloading::Library;
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
     type QueryCmdline = unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut c_void;
     type ResultError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
@@ -112,7 +115,8 @@ mod library {
 
         // SAFETY: the file was compared with a pinned hash when it was fetched; its initialisers are those of
         // ClickHouse, and no other thread of this process runs yet that could disturb them.
-        let library = unsafe { Library::new(lib) }.map_err(|error| error.to_string())?;
+        let library = unsafe { Library::open(Some(lib), RTLD_NOW | RTLD_LOCAL) };
+        let library = library.map_err(|error| error.to_string())?;
         // The library's threads may still run at the end, so its code must stay mapped.
         let library: &'static Library = Box::leak(Box::new(library));
         // SAFETY: the type is that of the C header of this pinned version.
@@ -121,6 +125,7 @@ mod library {
         // SAFETY: as above.
         let error =
             unsafe { library.get::<ResultError>(c"chdb_result_error") }.map_err(|error| error.to_string())?;
+        end_at_failed_write(*query)?;
 
         // SAFETY: `pointers` holds `count` zero-terminated strings that outlive the call, then a null, as in `main`.
         let result = unsafe { query(count, pointers.as_mut_ptr()) };
@@ -135,5 +140,16 @@ mod library {
         // SAFETY: a message is a zero-terminated string owned by `result`, which lives until the process ends.
         let message = unsafe { CStr::from_ptr(message) };
         Err(message.to_string_lossy().into_owned())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn end_at_failed_write(inside: QueryCmdline) -> Result<(), String> {
+        // SAFETY: the library is never closed, and all of it was bound when it was opened.
+        unsafe { super::failed_write::end_process_at_failed_write(inside as *const c_void) }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn end_at_failed_write(_inside: QueryCmdline) -> Result<(), String> {
+        Err("a failed write of the ClickHouse library is noticed on Linux only: it is not started".to_owned())
     }
 }

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod exactness;
+mod full_disk;
 mod gaps;
 mod inspector;
 mod intake;
