@@ -3,8 +3,8 @@
 //! `cargo test` hands every test program the same words: a filter, or switches of the usual test harness. A word that
 //! names no part here runs nothing, and the harness's switches change nothing.
 
-use crate::faults::{self, BOUND};
-use std::collections::BTreeMap;
+use crate::faults;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What can be asked for.
 pub(crate) const HELP: &str = "\
@@ -12,13 +12,16 @@ cargo test --test chaos -- [PART…] [--seed N] [--rounds N] …
 
 parts; without one, a short run of each:
   simulate   histories of the state machine of recovery      --histories N --seed N --replay N --without GUARD
-  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N --only NAME
+  faults     rounds of real faults on genuine engines        --seed N --rounds N --faults-per-round N --bound SECONDS --only NAME
   controls   bugs on purpose, each of which must be caught   --seed N --rounds N [BUG…]
   overload   ten times what the machine sustains             --seconds N
   recovery   how long counting stands still after a kill     --kills N";
 
+/// Seconds after the last fault of a round in which everything must be counted.
+const BOUND_SECONDS: u64 = 60;
+
 /// Numbers that parts take.
-const NUMBERS: [&str; 5] = ["seed", "rounds", "faults-per-round", "seconds", "kills"];
+const NUMBERS: [&str; 6] = ["seed", "rounds", "faults-per-round", "bound", "seconds", "kills"];
 
 /// One part of the proof.
 pub(crate) enum Part {
@@ -65,7 +68,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
             rounds: number("rounds", 2) as usize,
             faults_per_round: number("faults-per-round", 8) as usize,
             bug: None,
-            bound: BOUND,
+            bound: Duration::from_secs(number("bound", BOUND_SECONDS)),
             full_disk: !named.is_empty(),
             only: only.clone(),
         }));

@@ -20,8 +20,6 @@ use std::time::Duration;
 
 /// Time in which the faults of a round begin.
 const SPAN: Duration = Duration::from_secs(8);
-/// Time after the last fault in which everything must be counted.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// What to run.
 pub(crate) struct Options {

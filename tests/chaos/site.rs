@@ -43,7 +43,7 @@ impl Site {
         let mut disk = None;
         let mut stack = Stack::start(|options| {
             options.kafka.advertised_port = Some(kafka.port());
-            options.kafka.port = callmeter_harness::stack::free_port();
+            options.kafka.port = callmeter_harness::stack::lasting_port();
             kafka.forward_to(&format!("127.0.0.1:{}", options.kafka.port));
             disk = small_disk.then(|| SmallDisk::mount(&options.data_dir.join("clickhouse")));
         })

@@ -286,6 +286,14 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
+/// A port that is free now and that no outgoing connection will take: a server that is killed finds it free again.
+pub fn lasting_port() -> u16 {
+    // Below the range that systems take outgoing ports from; begun at a place that differs between processes.
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let free = (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("one of some thousand ports is free")
+}
+
 /// Asks again until it is so; what was last wrong is told when it never is.
 pub async fn eventually(what: &str, bound: Duration, ask: impl AsyncFn() -> Result<(), String>) {
     let answer = within(bound, ask).await;
