@@ -178,7 +178,7 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
     let after = random.random_range(after / 2..after);
     let (short, long) = (ms(random.random_range(200..1_500)), ms(random.random_range(1_500..4_000)));
     // Longer than the group takes to give the partitions to others, and those to begin.
-    let moved = ms(random.random_range(4_000..9_000));
+    let moved = ms(random.random_range(5_000..9_000));
     let trap = |line, kind| vec![(ms(0), Act::SetTrap(line, kind, Then::Nothing)), (long, Act::Bitten(line))];
     match fault {
         Fault::KillAggregator => vec![(ms(0), Act::KillAggregator(aggregator))],
@@ -186,8 +186,9 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
             vec![(ms(0), Act::FreezeAggregator(aggregator)), (moved, Act::WakeAggregator(aggregator))]
         }
         Fault::ZombieInsert => {
-            // Past the bytes that ClickHouse reads before it compares, and before the end of the block.
-            let after = random.random_range(18_000..40_000);
+            // Past the request's head (9 KB) and the bytes that ClickHouse reads before it compares (3 KB), and before
+            // the end of the block.
+            let after = random.random_range(14_000..22_000);
             let kind = TrapKind::StallInsert { after, time: moved };
             vec![
                 (ms(0), Act::SetTrap(line, kind, Then::Freeze(aggregator))),

@@ -18,7 +18,7 @@ const AGGREGATORS: usize = 3;
 const INGESTS: usize = 2;
 /// ClickHouse evaluates an insert's comparison once it has read so many bytes of it: small, so that a body that stops
 /// half-way holds an insert that has passed the comparison already.
-const PROFILE: &str = "<max_query_size>16384</max_query_size>\
+const PROFILE: &str = "<max_query_size>8192</max_query_size>\
     <allow_custom_error_code_in_throwif>1</allow_custom_error_code_in_throwif>";
 
 /// An installation with proxies.
@@ -167,7 +167,7 @@ async fn adjust_profile(stack: &Stack) {
     assert!(stack.signal_engine("clickhouse", Signal::SIGKILL), "clickhouse runs");
     eventually("clickhouse is back", Duration::from_secs(60), async || {
         match stack.try_ask("SELECT getSetting('max_query_size')").await?.trim() {
-            "16384" => Ok(()),
+            "8192" => Ok(()),
             other => Err(other.to_owned()),
         }
     })
