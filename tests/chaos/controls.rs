@@ -49,6 +49,15 @@ const CONTROLS: [Control; 10] = [
     },
 ];
 
+/// Two inserts at once need a moment inside ClickHouse that rounds meet by chance: not in every short run. The simulation
+/// finds that guard missing each time.
+const BY_CHANCE: &str = "NoMutex";
+
+/// The bugs of a short run.
+pub(crate) fn of_a_short_run() -> Vec<String> {
+    CONTROLS.iter().map(|control| control.bug.to_owned()).filter(|bug| bug != BY_CHANCE).collect()
+}
+
 /// Counting that stands still is no more than one of the ways to be caught.
 const BOUND: Duration = Duration::from_secs(20);
 

@@ -178,7 +178,7 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
     let after = random.random_range(after / 2..after);
     let (short, long) = (ms(random.random_range(200..1_500)), ms(random.random_range(1_500..4_000)));
     // Longer than the group takes to give the partitions to others, and those to begin.
-    let moved = ms(random.random_range(5_000..9_000));
+    let moved = ms(random.random_range(8_000..13_000));
     let trap = |line, kind| vec![(ms(0), Act::SetTrap(line, kind, Then::Nothing)), (long, Act::Bitten(line))];
     match fault {
         Fault::KillAggregator => vec![(ms(0), Act::KillAggregator(aggregator))],

@@ -152,7 +152,7 @@ fn settings() -> Vec<(&'static str, String)> {
         // Small and frequent batches, and short patience: more moments at which a fault hurts.
         ("AGGREGATOR__FLUSH_INTERVAL", "50ms".to_owned()),
         ("AGGREGATOR__SESSION_TIMEOUT", "1s".to_owned()),
-        ("AGGREGATOR__INSERT_TIMEOUT", "10s".to_owned()),
+        ("AGGREGATOR__INSERT_TIMEOUT", "30s".to_owned()),
         ("AGGREGATOR__DUPLICATE_HORIZON", HORIZON.to_string()),
     ]
 }
