@@ -50,7 +50,7 @@ const CONTROLS: [Control; 10] = [
 ];
 
 /// The bugs of a short run: those that one or two rounds show. The others need a moment that rounds meet by chance.
-const SHORT: [&str; 4] = ["NoCompare", "TokenOnly", "CommitFirst", "MarkerApart"];
+const SHORT: [&str; 6] = ["NoCompare", "TokenOnly", "CommitFirst", "MarkerApart", "FloatCost", "RangeEnd"];
 
 /// The same, as words of the command line.
 pub(crate) fn of_a_short_run() -> Vec<String> {

@@ -87,7 +87,7 @@ pub fn billable(facts: &Facts<'_>) -> bool {
     facts.billable.unwrap_or(facts.has_status || !["dns", "connect", "tls", "killed"].contains(&facts.class))
 }
 
-/// Prices one event by [`BOOK`].
+/// Prices one event by [`book`].
 pub fn price(facts: &Facts<'_>) -> Priced {
     let mut priced = Priced { currency: "EUR", ..Priced::default() };
     let success = facts.class == "ok";
