@@ -49,8 +49,8 @@ const CONTROLS: [Control; 10] = [
     },
 ];
 
-/// The bugs of a short run: those that one or two rounds show. The others need a moment that rounds meet by chance.
-const SHORT: [&str; 6] = ["NoCompare", "TokenOnly", "CommitFirst", "MarkerApart", "FloatCost", "RangeEnd"];
+/// The bugs of a short run: those that each round shows. The others need a moment that rounds meet by chance.
+const SHORT: [&str; 5] = ["NoCompare", "CommitFirst", "MarkerApart", "FloatCost", "RangeEnd"];
 
 /// The same, as words of the command line.
 pub(crate) fn of_a_short_run() -> Vec<String> {
