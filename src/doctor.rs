@@ -3,7 +3,8 @@
 //! The engines that `up` would run are checked by the functions that start them; servers that the configuration names are
 //! asked for real. Starts nothing, changes nothing. Exit status 1 when something will not work.
 
-use crate::{cli::DoctorArgs, commands::runtime, config, config::Config, migrate, up};
+use crate::{cli::DoctorArgs, commands::runtime, config, config::Config, up};
+use callmeter_aggregator::clickhouse::client;
 use callmeter_engines::{Check, CheckState};
 use rdkafka::{
     ClientConfig,
@@ -52,7 +53,7 @@ fn kafka(config: &Config) -> Check {
 }
 
 async fn clickhouse(config: &Config) -> Check {
-    let query = migrate::client(&config.clickhouse).with_database("system");
+    let query = client(&config.clickhouse).with_database("system");
     let query = query.query("SELECT version()");
     let asked = tokio::time::timeout(PATIENCE, query.fetch_one::<String>()).await;
     let asked = asked.unwrap_or(Err(clickhouse::error::Error::TimedOut));

@@ -4,6 +4,7 @@
 //! this build is refused.
 
 use anyhow::{Context, bail};
+use callmeter_aggregator::clickhouse::client;
 use callmeter_schemas::{
     config::{ClickHouseConfig, KafkaConfig},
     sql::{MIGRATIONS, VERSION, VERSIONS_TABLE},
@@ -34,15 +35,6 @@ pub(crate) async fn migrate(kafka: &KafkaConfig, clickhouse: &ClickHouseConfig) 
     let mut report = create_topics(kafka).await?;
     report.extend(create_tables(clickhouse).await?);
     Ok(report)
-}
-
-/// A client of the configured database.
-pub(crate) fn client(config: &ClickHouseConfig) -> Client {
-    Client::default()
-        .with_url(&config.url)
-        .with_database(&config.database)
-        .with_user(&config.user)
-        .with_password(config.password.reveal())
 }
 
 async fn create_tables(config: &ClickHouseConfig) -> anyhow::Result<Report> {
@@ -83,6 +75,17 @@ pub(crate) async fn check_version(config: &ClickHouseConfig) -> anyhow::Result<u
         return Err(TooNew { database: config.database.clone(), stored }.into());
     }
     Ok(stored)
+}
+
+/// Refuses a schema that is not this build's.
+pub(crate) async fn require_version(config: &ClickHouseConfig) -> anyhow::Result<()> {
+    let stored = check_version(config).await?;
+    if stored < VERSION {
+        bail!(
+            "the schema is version {stored}, and this build needs {VERSION}; run `callmeter migrate` first"
+        );
+    }
+    Ok(())
 }
 
 async fn create_topics(config: &KafkaConfig) -> anyhow::Result<Report> {

@@ -7,17 +7,17 @@ pub(crate) mod args;
 mod show;
 
 use crate::{
+    cli::ListArgs,
     commands::runtime,
     config::{self, Config},
     migrate,
 };
 use anyhow::{anyhow, bail};
-use args::{ListArgs, PartitionsCommand, ResumeArgs};
+use args::{PartitionsCommand, ResumeArgs};
 use callmeter_aggregator::{
     decision::{self, Gap, Log, Wish},
     operators::Operators,
 };
-use callmeter_schemas::sql::VERSION;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -45,12 +45,7 @@ async fn list(config: &Config, args: &ListArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn look(config: &Config) -> anyhow::Result<(Operators, Log)> {
-    let stored = migrate::check_version(&config.clickhouse).await?;
-    if stored < VERSION {
-        bail!(
-            "the schema is version {stored}, and this build needs {VERSION}; run `callmeter migrate` first"
-        );
-    }
+    migrate::require_version(&config.clickhouse).await?;
     let operators = Operators::new(&config.aggregator, &config.kafka, &config.clickhouse)?;
     let log = operators.look().await?;
     Ok((operators, log))

@@ -10,7 +10,6 @@ use crate::{commands, config, config::Config, migrate, telemetry};
 use anyhow::bail;
 use args::RebuildArgs;
 use callmeter_aggregator::rebuild::{self, Access, Order, Report, Swap};
-use callmeter_schemas::sql::VERSION;
 use progress::Progress;
 use std::{
     pin::pin,
@@ -24,9 +23,7 @@ pub(crate) fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(args.config.config.as_deref())?;
     let _telemetry = telemetry::start(&config.log, "rebuild")?;
     commands::runtime()?.block_on(async {
-        if migrate::check_version(&config.clickhouse).await? != VERSION {
-            bail!("the schema is older than this build; run `callmeter migrate` first");
-        }
+        migrate::require_version(&config.clickhouse).await?;
         match args.abort {
             true => abort(&config, &args).await,
             false => run(config, args).await,

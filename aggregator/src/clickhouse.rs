@@ -49,7 +49,7 @@ pub struct PublishedLine {
 }
 
 /// A client of the configured database; nothing is contacted yet.
-pub(crate) fn client(config: &ClickHouseConfig) -> Client {
+pub fn client(config: &ClickHouseConfig) -> Client {
     Client::default()
         .with_url(&config.url)
         .with_database(&config.database)

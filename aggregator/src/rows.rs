@@ -251,7 +251,8 @@ impl<'a> Rows<'a> {
 }
 
 fn money(block: &mut Block, name: &str, units: impl Iterator<Item = i128>) {
-    let units = units.map(|units| if seeded::is(Bug::FloatCost) { units as f64 as i128 } else { units });
+    let float = seeded::is(Bug::FloatCost);
+    let units = units.map(|units| if float { units as f64 as i128 } else { units });
     block.fixed(name, "Decimal(38, 12)", units.map(i128::to_le_bytes));
 }
 

@@ -1,6 +1,6 @@
 //! The arguments of `callmeter partitions`.
 
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, ListArgs};
 use clap::{ArgGroup, Args, Subcommand};
 
 /// Longest note, in characters.
@@ -19,15 +19,6 @@ const EXAMPLES: &str = "Examples:
   callmeter partitions resume --all --note 'outage of 2026-11-20'         # shows what it would record
   callmeter partitions resume --all --note 'outage of 2026-11-20' --yes   # records it
   callmeter partitions resume --partition 3 --to 1200 --note 'a broken producer' --yes";
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["partition", "all"]))]

@@ -4,8 +4,9 @@
 //! when one is asked for: its part depends on when the others used what they share.
 
 use super::args::ExplainArgs;
-use crate::{commands, migrate};
+use crate::commands;
 use anyhow::{Context, bail};
+use callmeter_aggregator::clickhouse::client;
 use callmeter_prices::{
     Book,
     explain::month::{self, CostRow, Explanation, Question, UsageRow},
@@ -63,7 +64,7 @@ pub(super) fn explain(
     args: &ExplainArgs,
     clickhouse: &ClickHouseConfig,
 ) -> anyhow::Result<Explanation> {
-    let client = migrate::client(clickhouse);
+    let client = client(clickhouse);
     let workspace = args.workspace.as_deref().unwrap_or_default();
     let (usage, costs) = commands::runtime()?.block_on(async {
         let both =

@@ -1,6 +1,6 @@
 //! The arguments of `callmeter profiles`.
 
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, ListArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -23,15 +23,6 @@ pub(crate) struct CheckArgs {
     /// Files, and folders of them; else the built-in profiles and those of ingest.profiles
     #[arg(value_name = "FILE|FOLDER")]
     pub(crate) paths: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,8 @@ mod render;
 pub(crate) use render::{milliseconds, money, quota, summary};
 
 use super::{crew::Crew, receiver::Inbox, store::Run};
-use crate::{config::Config, migrate};
+use crate::config::Config;
+use callmeter_aggregator::clickhouse::client;
 use callmeter_engines::{Engines, child::ChildStatus};
 use clickhouse::{Client, Row};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -130,7 +131,7 @@ impl Watch {
         logs: PathBuf,
     ) -> Self {
         Self {
-            client: migrate::client(&config.clickhouse),
+            client: client(&config.clickhouse),
             children: engines.status().into_iter().chain(crew.status()).collect(),
             webhooks: inbox.lines(),
             greeting: render::greeting(run, &logs),

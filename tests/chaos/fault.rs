@@ -186,8 +186,8 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
             vec![(ms(0), Act::FreezeAggregator(aggregator)), (moved, Act::WakeAggregator(aggregator))]
         }
         Fault::ZombieInsert => {
-            // Past the request's head (9 KB) and the bytes that ClickHouse reads before it compares (3 KB), and before
-            // the end of the block.
+            // Past the request's head of 9 KB and before the end of a large block. The block is one LZ4 frame, so that
+            // ClickHouse compares the marker only when all of it has come.
             let after = random.random_range(14_000..22_000);
             let kind = TrapKind::StallInsert { after, time: moved };
             vec![

@@ -207,13 +207,9 @@ async fn drain(stack: &Stack) -> (i64, Duration) {
     let began = Instant::now();
     let ends = Topic::new(&stack.kafka, "callmeter.calls.v1").bounds();
     let records: i64 = ends.values().map(|(low, high)| high - low).sum();
-    let consumed = async || {
-        let rows = stack.try_rows("SELECT toInt64(sum(consumed)) AS consumed FROM ledger").await?;
-        rows[0]["consumed"].as_i64().ok_or_else(|| "no number".to_owned())
-    };
-    let lag = records - consumed().await.unwrap_or(0);
+    let lag = records - stack.consumed().await.unwrap_or(0);
     let _ = within(DRAIN, async || {
-        let consumed = consumed().await?;
+        let consumed = stack.consumed().await?;
         if consumed >= records { Ok(()) } else { Err(format!("{consumed} of {records}")) }
     })
     .await;

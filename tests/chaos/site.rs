@@ -16,8 +16,7 @@ use std::time::Duration;
 const HORIZON: i64 = 50_000;
 const AGGREGATORS: usize = 3;
 const INGESTS: usize = 2;
-/// ClickHouse evaluates an insert's comparison once it has read so many bytes of it: small, so that a body that stops
-/// half-way holds an insert that has passed the comparison already.
+/// Lets a constraint answer with any error code; the bound on queries is one by which the profile is seen to be in force.
 const PROFILE: &str = "<max_query_size>8192</max_query_size>\
     <allow_custom_error_code_in_throwif>1</allow_custom_error_code_in_throwif>";
 

@@ -74,7 +74,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port; connections wait until there is an upstream.
+    /// Listens on a free port; connections are closed until there is an upstream.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();

@@ -262,10 +262,16 @@ impl Stack {
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
+    /// Records that the ledger has consumed.
+    pub async fn consumed(&self) -> Result<i64, String> {
+        let rows = self.try_rows("SELECT toInt64(sum(consumed)) AS consumed FROM ledger").await?;
+        rows[0]["consumed"].as_i64().ok_or_else(|| format!("{} is no number", rows[0]))
+    }
+
     /// Waits until every record of the calls topic has been counted.
     pub async fn drained(&self, records: i64) {
         eventually("all records are counted", Duration::from_secs(60), async || {
-            let consumed = self.number("SELECT toInt64(sum(consumed)) FROM ledger").await;
+            let consumed = self.consumed().await?;
             if consumed == records {
                 Ok(())
             } else {

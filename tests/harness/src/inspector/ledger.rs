@@ -11,8 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// Waits until so many records have been consumed.
 pub(super) async fn drained(stack: &Stack, records: i64, bound: Duration) -> Result<(), Violation> {
     let counted = within(bound, async || {
-        let rows = stack.try_rows("SELECT toInt64(sum(consumed)) AS consumed FROM ledger").await?;
-        let consumed = integer(&rows[0]["consumed"]);
+        let consumed = stack.consumed().await?;
         if consumed >= records { Ok(()) } else { Err(format!("{consumed} of {records} records")) }
     });
     counted.await.map_err(|problem| Violation {
