@@ -96,6 +96,15 @@ impl Store {
         format!("throwIf(({}) != {first}, 'FENCED') = 0", self.marker_sql())
     }
 
+    /// The condition of a block that begins a source: the partition has no row of its own.
+    fn at_nothing(&self) -> String {
+        format!(
+            "throwIf((SELECT count() FROM {} WHERE kind IN ('genesis', 'mark', 'batch', 'gap') \
+             AND src = {{src:String}} AND part = {{part:Int32}}) != 0, 'FENCED') = 0",
+            self.table
+        )
+    }
+
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
         let query = query.param("src", owner.src).param("part", owner.part);
         tokio::time::timeout(QUESTION_TIMEOUT, query.fetch_one()).await.unwrap_or(Err(Error::TimedOut))
@@ -129,12 +138,7 @@ impl Store {
     /// Inserts the block of a genesis, unless the partition has a row of its own: one whose marker was
     /// removed must not be counted again from the start.
     pub async fn genesis(&self, owner: Owner<'_>, block: Bytes) -> Answer {
-        let check = format!(
-            "throwIf((SELECT count() FROM {} WHERE kind IN ('genesis', 'mark', 'batch') \
-             AND src = {{src:String}} AND part = {{part:Int32}}) != 0, 'FENCED') = 0",
-            self.table
-        );
-        self.guarded(owner, DELTAS, &check, block).await
+        self.guarded(owner, DELTAS, &self.at_nothing(), block).await
     }
 
     async fn guarded(&self, owner: Owner<'_>, target: Target, check: &str, block: Bytes) -> Answer {

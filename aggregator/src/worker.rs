@@ -148,6 +148,7 @@ impl Worker {
 
     /// Takes over the source that counts. What was read and sealed under another one is not settled by its marker.
     fn learn(&mut self, report: Report) -> Event {
+        self.doubted |= matches!(report.event, Event::Unreadable | Event::Answered(Answer::Unknown));
         let Some(source) = report.source.filter(|source| *source != self.assignment.source) else {
             return report.event;
         };
@@ -209,7 +210,6 @@ impl Worker {
     }
 
     fn read_marker(&mut self) {
-        self.doubted = true;
         let lane = self.assignment.lane.clone();
         let (log, part) = (self.assignment.log.clone(), self.assignment.partition);
         self.later(async move { look(&lane, log, part).await.unwrap_or(Event::Unreadable.into()) });
