@@ -16,7 +16,7 @@ pub(crate) enum Bug {
     CommitFirst,
     /// The position is stored after the rows, in an insert of its own.
     MarkerApart,
-    /// ClickHouse gathers inserts and answers before they are stored.
+    /// ClickHouse gathers inserts and answers before they are stored: in the table `deltas_gathered` where it has no queue for it.
     AsyncInsert,
     /// Money goes through a double.
     FloatCost,
@@ -66,7 +66,7 @@ pub(crate) fn spoil(
         settings.extend([("insert_deduplicate", "1".to_owned()), ("insert_deduplication_token", token)]);
     }
     if is(Bug::AsyncInsert) {
-        *sql = format!("INSERT INTO deltas ({columns}) FORMAT Native");
+        *sql = format!("INSERT INTO deltas_gathered ({columns}) FORMAT Native");
         settings.retain(|(name, _)| *name != "async_insert");
         settings.extend([("async_insert", "1".to_owned()), ("wait_for_async_insert", "0".to_owned())]);
     }

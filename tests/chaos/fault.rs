@@ -12,6 +12,7 @@ pub(crate) enum Fault {
     KillAggregator,
     FreezeAggregator,
     ZombieInsert,
+    SlowInsert,
     CutInsert,
     StallInsert,
     SwallowAnswer,
@@ -35,10 +36,11 @@ pub(crate) enum Fault {
 }
 
 /// All of them, with their names in reports.
-pub(crate) const ALL: [(Fault, &str); 23] = [
+pub(crate) const ALL: [(Fault, &str); 24] = [
     (Fault::KillAggregator, "SIGKILL of an aggregator"),
     (Fault::FreezeAggregator, "aggregator frozen past its session, then woken"),
     (Fault::ZombieInsert, "aggregator frozen in mid-insert; the insert goes on after its partitions moved"),
+    (Fault::SlowInsert, "inserts slow inside ClickHouse, an aggregator frozen meanwhile"),
     (Fault::CutInsert, "connection to ClickHouse cut at a random byte"),
     (Fault::StallInsert, "insert stalled at a random byte"),
     (Fault::SwallowAnswer, "answer lost after the insert ended"),
@@ -81,8 +83,8 @@ pub(crate) enum Act {
     KillEngine(&'static str),
     FreezeEngine(&'static str),
     WakeEngine(&'static str),
-    /// One of [`crate::site::REFUSALS`].
-    RefuseInserts(usize, bool),
+    /// One of [`crate::site::HINDRANCES`].
+    Hinder(usize, bool),
     FullDisk(bool),
     KillIngest(usize),
     FreezeIngest(usize),
@@ -119,6 +121,10 @@ pub(crate) enum TrapKind {
     },
     /// The answer to an insert of deltas never arrives.
     SwallowAnswer,
+    /// It arrives later.
+    StallAnswer {
+        time: Duration,
+    },
 }
 
 /// What happens to the aggregator whose connection was bitten.
@@ -196,12 +202,19 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
                 (long + moved + short, Act::WakeAggregator(aggregator)),
             ]
         }
+        // ClickHouse has compared the marker before it sleeps, and others have the partition before it is awake.
+        Fault::SlowInsert => vec![
+            (ms(0), Act::Hinder(3, true)),
+            (ms(400), Act::FreezeAggregator(aggregator)),
+            (moved, Act::Hinder(3, false)),
+            (moved + short, Act::WakeAggregator(aggregator)),
+        ],
         Fault::CutInsert if random.random() => trap(line, TrapKind::CutUp { after }),
         Fault::CutInsert => trap(line, TrapKind::CutDown { after: after.min(2_000) }),
         Fault::StallInsert => trap(line, TrapKind::StallInsert { after, time: long }),
         Fault::SwallowAnswer => trap(line, TrapKind::SwallowAnswer),
         Fault::KillAtAnswer => vec![
-            (ms(0), Act::SetTrap(line, TrapKind::SwallowAnswer, Then::Kill(aggregator))),
+            (ms(0), Act::SetTrap(line, TrapKind::StallAnswer { time: short }, Then::Kill(aggregator))),
             (long, Act::Bitten(line)),
         ],
         Fault::RefuseClickHouse => {
@@ -212,9 +225,9 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
         }
         Fault::KillClickHouse => vec![(ms(0), Act::KillEngine("clickhouse"))],
         Fault::FreezeClickHouse => freeze("clickhouse", long),
-        Fault::TooManyParts => refusal(0, long),
-        Fault::NoMemory => refusal(1, long),
-        Fault::DiskQuota => refusal(2, long),
+        Fault::TooManyParts => hinder(0, long),
+        Fault::NoMemory => hinder(1, long),
+        Fault::DiskQuota => hinder(2, long),
         // ClickHouse ends at each write that fails and is started again, until there is room.
         Fault::FullDisk => vec![(ms(0), Act::FullDisk(true)), (long, Act::FullDisk(false))],
         Fault::KillKafka => vec![(ms(0), Act::KillEngine("kafka"))],
@@ -235,8 +248,8 @@ fn acts(random: &mut StdRng, fault: Fault, targets: Targets) -> Vec<(Duration, A
     }
 }
 
-fn refusal(number: usize, time: Duration) -> Vec<(Duration, Act)> {
-    vec![(ms(0), Act::RefuseInserts(number, true)), (time, Act::RefuseInserts(number, false))]
+fn hinder(number: usize, time: Duration) -> Vec<(Duration, Act)> {
+    vec![(ms(0), Act::Hinder(number, true)), (time, Act::Hinder(number, false))]
 }
 
 fn freeze(engine: &'static str, time: Duration) -> Vec<(Duration, Act)> {

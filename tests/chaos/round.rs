@@ -5,7 +5,7 @@
 use crate::{
     disk::SmallDisk,
     fault::{Act, Line, Step, Then, TrapKind},
-    site::{REFUSALS, Site},
+    site::{HINDRANCES, Site},
 };
 use callmeter_harness::{
     inspector::{Inspector, Violation},
@@ -88,7 +88,7 @@ impl Round<'_> {
             Act::FreezeIngest(number) => signal(site, site.ingests[number], Signal::SIGSTOP),
             Act::KillEngine(engine) => site.stack.signal_engine(engine, Signal::SIGKILL),
             Act::FreezeEngine(engine) => site.stack.signal_engine(engine, Signal::SIGSTOP),
-            Act::RefuseInserts(number, true) => statement(site, REFUSALS[number].0).await,
+            Act::Hinder(number, true) => statement(site, HINDRANCES[number].0).await,
             Act::Bitten(line) => self.bitten(step.fault, line),
             act => {
                 self.always(step.fault, act).await;
@@ -108,7 +108,7 @@ impl Round<'_> {
             Act::Slow(number, slow) => {
                 site.clickhouse[number].slow(if slow { SLOW } else { Duration::ZERO });
             }
-            Act::RefuseInserts(number, _) => drop(statement(site, REFUSALS[number].1).await),
+            Act::Hinder(number, _) => drop(statement(site, HINDRANCES[number].1).await),
             Act::FullDisk(true) => site.disk.iter().for_each(SmallDisk::fill),
             Act::FullDisk(false) => site.disk.iter().for_each(SmallDisk::free),
             Act::SetTrap(line, kind, then) => self.arm(fault, line, kind, then),
@@ -129,6 +129,9 @@ impl Round<'_> {
                 Trap { within: Some(INSERT), ..trap(Way::Up, after, Bite::Stall(time)) }
             }
             TrapKind::SwallowAnswer => Trap { within: Some(INSERT), ..trap(Way::Down, 0, Bite::Cut) },
+            TrapKind::StallAnswer { time } => {
+                Trap { within: Some(INSERT), ..trap(Way::Down, 0, Bite::Stall(time)) }
+            }
         });
         self.armed.push(Armed { fault, line, bitten_before: proxy.bitten(), then });
     }

@@ -7,7 +7,7 @@
 use crate::disk::SmallDisk;
 use callmeter_harness::{
     proxy::Proxy,
-    stack::{Stack, eventually, within},
+    stack::{Stack, eventually, lasting_port, within},
 };
 use nix::sys::signal::Signal;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(crate) struct Site {
     pub(crate) aggregators: Vec<usize>,
     pub(crate) clickhouse: Vec<Proxy>,
     pub(crate) kafka: Proxy,
+    /// Where Kafka itself listens.
+    kafka_port: u16,
     pub(crate) ingests: Vec<usize>,
     pub(crate) doors: Vec<Proxy>,
     /// The disk of ClickHouse when it may be filled.
@@ -38,12 +40,12 @@ impl Site {
     /// Starts everything; `small_disk` puts ClickHouse's data on a disk that can be filled. The seeded bug is one that test
     /// builds know by name.
     pub(crate) async fn start(small_disk: bool, bug: Option<&str>) -> Self {
-        let kafka = Proxy::start().await;
+        let (kafka, kafka_port) = (Proxy::start().await, lasting_port());
+        kafka.forward_to(&format!("127.0.0.1:{kafka_port}"));
         let mut disk = None;
         let mut stack = Stack::start(|options| {
             options.kafka.advertised_port = Some(kafka.port());
-            options.kafka.port = callmeter_harness::stack::lasting_port();
-            kafka.forward_to(&format!("127.0.0.1:{}", options.kafka.port));
+            options.kafka.port = kafka_port;
             disk = small_disk.then(|| SmallDisk::mount(&options.data_dir.join("clickhouse")));
         })
         .await;
@@ -51,11 +53,8 @@ impl Site {
         if let Some(bug) = bug {
             stack.environment.push(("CALLMETER_SEEDED_BUG".to_owned(), bug.to_owned()));
         }
-        if bug == Some("TokenOnly") {
-            // Without it MergeTree forgets every token at once.
-            stack
-                .execute("ALTER TABLE deltas MODIFY SETTING non_replicated_deduplication_window = 1000")
-                .await;
+        if let Some((_, statement)) = PREPARATIONS.iter().find(|(name, _)| bug == Some(name)) {
+            stack.execute(statement).await;
         }
         adjust_profile(&stack).await;
         let settings = settings();
@@ -64,6 +63,7 @@ impl Site {
             aggregators: Vec::new(),
             clickhouse: Vec::new(),
             kafka,
+            kafka_port,
             ingests: Vec::new(),
             doors: Vec::new(),
             disk,
@@ -137,10 +137,11 @@ impl Site {
             self.stack.signal_engine(engine, Signal::SIGCONT);
         }
         within(Duration::from_secs(60), async || {
-            for (_, mend) in REFUSALS {
+            for (_, mend) in HINDRANCES {
                 self.stack.try_ask(mend).await?;
             }
-            Ok(())
+            let kafka = tokio::net::TcpStream::connect(("127.0.0.1", self.kafka_port)).await;
+            kafka.map(drop).map_err(|error| format!("Kafka: {error}"))
         })
         .await
     }
@@ -173,8 +174,20 @@ async fn adjust_profile(stack: &Stack) {
     .await;
 }
 
-/// Statements after which ClickHouse refuses every insert, and those that mend it.
-pub(crate) const REFUSALS: [(&str, &str); 3] = [
+/// What bugs need of ClickHouse.
+const PREPARATIONS: [(&str, &str); 2] = [
+    // Without it MergeTree forgets every token at once.
+    ("TokenOnly", "ALTER TABLE deltas MODIFY SETTING non_replicated_deduplication_window = 1000"),
+    // The library has no queue of asynchronous inserts; this table gathers and answers as that does.
+    (
+        "AsyncInsert",
+        "CREATE TABLE deltas_gathered AS deltas \
+         ENGINE = Buffer(currentDatabase(), deltas, 1, 1, 1, 1000000, 1000000, 1000000000, 1000000000)",
+    ),
+];
+
+/// Statements after which ClickHouse refuses or delays every insert, and those that mend it.
+pub(crate) const HINDRANCES: [(&str, &str); 4] = [
     // Error 252.
     (
         "ALTER TABLE deltas MODIFY SETTING parts_to_throw_insert = 1, parts_to_delay_insert = 1",
@@ -189,5 +202,12 @@ pub(crate) const REFUSALS: [(&str, &str); 3] = [
     (
         "ALTER TABLE deltas MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000",
         "ALTER TABLE deltas RESET SETTING min_free_disk_bytes_to_perform_insert",
+    ),
+    // One function may sleep no longer.
+    (
+        "ALTER TABLE deltas ADD CONSTRAINT slow_1 CHECK sleep(3) = 0, ADD CONSTRAINT slow_2 CHECK sleep(3) = 0, \
+         ADD CONSTRAINT slow_3 CHECK sleep(3) = 0",
+        "ALTER TABLE deltas DROP CONSTRAINT IF EXISTS slow_1, DROP CONSTRAINT IF EXISTS slow_2, \
+         DROP CONSTRAINT IF EXISTS slow_3",
     ),
 ];

@@ -74,10 +74,16 @@ impl Role {
 
     /// The last lines of its log.
     pub fn tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n")
+        last_lines(&self.log)
     }
+}
+
+/// The last lines of a log; nothing when there is none.
+pub(crate) fn last_lines(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 fn spawn(command: &mut Command, log: &Path) -> Child {

@@ -4,7 +4,10 @@
 //! killed. Promise: every test has engines and data of its own; nothing outlives the test; if an engine cannot start,
 //! the test fails and says what is missing.
 
-use crate::{role::Role, tariff};
+use crate::{
+    role::{Role, last_lines},
+    tariff,
+};
 use callmeter_engines::{Engines, EnginesOptions, Password};
 use callmeter_ingest::keys;
 use nix::{
@@ -283,7 +286,10 @@ impl Stack {
 
     /// The last lines of every role's log.
     pub fn tails(&self) -> String {
-        self.roles.iter().map(|role| format!("\n--- {}\n{}", role.name, role.tail())).collect()
+        let engines = self.engines.iter().flat_map(Engines::log_files);
+        let engines = engines.map(|(name, file)| format!("\n--- {name}\n{}", last_lines(&file)));
+        let roles = self.roles.iter().map(|role| format!("\n--- {}\n{}", role.name, role.tail()));
+        roles.chain(engines).collect()
     }
 }
 
