@@ -3,7 +3,7 @@
 //! `cargo test` hands every test program the same words: a filter, or switches of the usual test harness. A word that
 //! names no part here runs nothing, and the harness's switches change nothing.
 
-use crate::{controls, faults};
+use crate::faults;
 use std::{collections::BTreeMap, time::Duration};
 
 /// What can be asked for.
@@ -74,10 +74,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Vec<Part>, St
         }));
     }
     if asked("controls") {
-        let only = match named.is_empty() {
-            true => controls::of_a_short_run(),
-            false => named.iter().filter(|name| name.starts_with(char::is_uppercase)).cloned().collect(),
-        };
+        let only = named.iter().filter(|name| name.starts_with(char::is_uppercase)).cloned().collect();
         parts.push(Part::Controls { seed: number("seed", 1), rounds: number("rounds", 8) as usize, only });
     }
     // By name only: what a machine sustains while others use it says nothing.
