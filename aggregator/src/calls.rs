@@ -16,7 +16,7 @@ use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(100);
-/// Longest time that a call waits to be written.
+/// Time that a call waits to be written; longer where many partitions share the pace.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// How often the position is saved: an insert of its own, and a crash only writes so much again.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -96,7 +96,8 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
             next = record.offset + 1;
             began.get_or_insert_with(Instant::now);
         });
-        if is_due(&rows, began.map(|began| began.elapsed()), read.is_err()) {
+        let due = assignment.lane.pace.at_least(&assignment.lane.config, FLUSH_AFTER);
+        if is_due(&rows, began.map(|began| began.elapsed()), due, read.is_err()) {
             store(assignment, &mut rows);
             began = None;
         }
@@ -120,9 +121,9 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
 }
 
 /// Whether what was read is to be written now. When the log is lost it is: nobody can read it a second time.
-fn is_due(rows: &CallRows, age: Option<Duration>, is_lost: bool) -> bool {
+fn is_due(rows: &CallRows, age: Option<Duration>, due: Duration, is_lost: bool) -> bool {
     let full = rows.len() >= MAX_ROWS || rows.bytes() >= MAX_BYTES;
-    full || age.is_some_and(|age| is_lost || age >= FLUSH_AFTER)
+    full || age.is_some_and(|age| is_lost || age >= due)
 }
 
 /// Remembers how far the rows are. A failure is no harm: the next position says the same and more.
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn calls_wait_for_a_second_to_be_written_but_not_when_their_log_is_lost() {
         let due = |age_ms: Option<u64>, is_lost| {
-            is_due(&CallRows::default(), age_ms.map(Duration::from_millis), is_lost)
+            is_due(&CallRows::default(), age_ms.map(Duration::from_millis), FLUSH_AFTER, is_lost)
         };
         assert!(!due(None, false) && !due(Some(999), false) && due(Some(1000), false));
         assert!(due(Some(0), true) && due(Some(999), true));

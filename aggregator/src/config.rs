@@ -13,6 +13,9 @@ pub struct AggregatorConfig {
     pub window: SignedDuration,
     /// Longest time that a counted event waits to become visible.
     pub flush_interval: SignedDuration,
+    /// Inserts that all partitions of this process together begin in a second, of rollups and as many of raw calls;
+    /// with more partitions each stores less often.
+    pub inserts_per_second: u32,
     /// Kafka consumer group.
     pub group: String,
     /// Name of this process in the group, the same after a restart and unique, so that it gets its
@@ -44,6 +47,7 @@ impl Default for AggregatorConfig {
         Self {
             window: SignedDuration::from_mins(1),
             flush_interval: SignedDuration::from_millis(500),
+            inserts_per_second: 20,
             group: "callmeter-aggregator".into(),
             instance: String::new(),
             session_timeout: SignedDuration::from_secs(6),
@@ -77,6 +81,7 @@ impl AggregatorConfig {
             (SignedDuration::from_millis(low)..=SignedDuration::from_millis(high)).contains(&value)
         };
         check(within(self.flush_interval, 10, 60_000), "flush_interval must be 10ms to 1m");
+        check((1..=1_000).contains(&self.inserts_per_second), "inserts_per_second must be 1 to 1000");
         check(within(self.session_timeout, 300, 300_000), "session_timeout must be 300ms to 5m");
         check(within(self.insert_timeout, 1_000, 600_000), "insert_timeout must be 1s to 10m");
         check(self.duplicate_horizon <= 100_000_000, "duplicate_horizon must be at most 100000000");

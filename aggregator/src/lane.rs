@@ -4,7 +4,7 @@
 
 use crate::{
     books::Books, clickhouse::Store, config::AggregatorConfig, dead_letters::DeadLetters, fetch::Fetcher,
-    metrics::AggregatorMetrics, progress::Board, rows::Owner, schema::Schemas,
+    metrics::AggregatorMetrics, pace::Pace, progress::Board, rows::Owner, schema::Schemas,
 };
 use std::{
     sync::{
@@ -32,6 +32,8 @@ pub(crate) struct Lane {
     pub dead_letters: DeadLetters,
     /// Metrics.
     pub metrics: AggregatorMetrics,
+    /// How often batches are stored.
+    pub pace: Arc<Pace>,
     /// Where markers are shown.
     pub board: Arc<Board>,
     /// Where markers go for the lag display.

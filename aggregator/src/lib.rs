@@ -44,6 +44,7 @@ mod lane;
 mod ledger;
 mod look;
 pub mod operators;
+mod pace;
 mod progress;
 mod publish;
 mod reader;

@@ -150,6 +150,7 @@ pub(crate) fn lane(
         store: Store::new(clickhouse, std_duration(config.insert_timeout)),
         dead_letters: DeadLetters::new(kafka)?,
         metrics,
+        pace: Arc::default(),
         board: Arc::new(Board::default()),
         commits,
         runtime: tokio::runtime::Handle::current(),
@@ -278,6 +279,7 @@ impl Crew {
 
     fn count_assigned(&self) {
         self.rollups.metrics.assigned.set(self.workers.len() as i64);
+        self.rollups.pace.share(self.workers.len());
     }
 
     /// A worker never ends by itself: one that did would leave its partition uncounted in silence.

@@ -6,7 +6,6 @@
 
 use crate::{
     clickhouse::brief,
-    config::std_duration,
     filling::{Filling, Sealed},
     lane::Assignment,
     ledger,
@@ -122,7 +121,8 @@ impl Worker {
 
     /// Whether the batch should be stored now: it continues the marker, nothing is in flight, and it is old or full.
     fn is_due(&self) -> bool {
-        let age = std_duration(self.assignment.lane.config.flush_interval);
+        let Assignment { lane, .. } = &self.assignment;
+        let age = lane.pace.age(&lane.config);
         self.may_seal() && self.filling.is_due(&self.assignment, age)
     }
 
@@ -162,7 +162,8 @@ impl Worker {
         if self.sealed.is_some() {
             return BUSY_TICK;
         }
-        let age = std_duration(self.assignment.lane.config.flush_interval);
+        let Assignment { lane, .. } = &self.assignment;
+        let age = lane.pace.age(&lane.config);
         self.filling.age().map_or(TICK, |old| age.saturating_sub(old).min(TICK))
     }
 
