@@ -7,7 +7,8 @@ use apache_avro::from_avro_datum;
 use callmeter_aggregator::{
     dedup::{Identity, Memory},
     facts::Facts,
-    fold::{Batch, Desk},
+    fetch::CHUNK,
+    fold::{Batch, Call, Desk},
     plan::Plan,
     pricing::Pricing,
     rows::{Owner, of_batch},
@@ -208,17 +209,26 @@ impl Fold {
     }
 
     fn all(&mut self, plan: &Plan, events: &[Vec<u8>]) {
-        for (offset, payload) in (0..).zip(events) {
-            let Ok(fields) = plan.read(payload) else { continue };
-            let Ok(facts) = Facts::check(&fields) else { continue };
-            let wait_ignored = self.waits.ignored(offset, &facts);
+        for (chunk, payloads) in events.chunks(CHUNK).enumerate() {
+            self.chunk(plan, (chunk * CHUNK) as i64, payloads);
+        }
+    }
+
+    /// As the reader and the batch that is being filled do it.
+    fn chunk(&mut self, plan: &Plan, first: i64, payloads: &[Vec<u8>]) {
+        let facts: Vec<_> =
+            payloads.iter().filter_map(|payload| Facts::check(&plan.read(payload).ok()?).ok()).collect();
+        let mut calls = Vec::with_capacity(facts.len());
+        for (offset, facts) in (first..).zip(&facts) {
+            self.batch.took(offset, 0);
+            let wait_ignored = self.waits.ignored(offset, facts);
             if self.memory.is_duplicate(offset, Identity::of(facts.workspace, facts.id)) {
                 self.batch.duplicates += 1;
             } else {
-                self.batch.count(offset, &facts, wait_ignored, &mut self.desk);
+                calls.push(Call { offset, facts, wait_ignored });
             }
-            self.batch.took(offset, 0);
         }
+        self.batch.count(&calls, &mut self.desk);
     }
 }
 

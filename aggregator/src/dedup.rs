@@ -7,7 +7,7 @@
 //! [`BYTES_PER_OFFSET`] × N per partition.
 
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Bytes that each remembered offset costs: 16 in the ring, and at most 10 in the table
 /// (5 per slot, at least 7/16 full after growth).
@@ -18,14 +18,13 @@ pub const BYTES_PER_OFFSET: usize = 28;
 pub struct Identity(u128);
 
 impl Identity {
-    /// Hash of workspace and id; the length of the first keeps ("a", "bc") and ("ab", "c") apart.
+    /// Hash of workspace and id: the hash of the first seeds that of the second and is mixed into it whole, so that
+    /// ("a", "bc") and ("ab", "c") differ like any other two.
     pub fn of(workspace: &str, id: &str) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(&(workspace.len() as u32).to_le_bytes());
-        hash.update(workspace.as_bytes());
-        hash.update(id.as_bytes());
+        let workspace = xxh3_128(workspace.as_bytes());
+        let id = xxh3_128_with_seed(id.as_bytes(), workspace as u64);
         // Zero marks an offset without an identity.
-        Self(hash.digest128().max(1))
+        Self((id ^ workspace.rotate_left(64)).max(1))
     }
 
     fn table_hash(self) -> u64 {

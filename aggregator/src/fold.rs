@@ -7,7 +7,7 @@
 use crate::{
     cells::{self, Cells},
     facts::Facts,
-    pricing::{Pricing, SeriesNames},
+    pricing::{Pricing, SeriesNames, dimensions},
     quotas::{QuotaNames, Quotas},
 };
 use callmeter_prices::Charge;
@@ -147,6 +147,17 @@ pub struct Poison {
     pub value: Vec<u8>,
 }
 
+/// An event to count.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'f> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its facts.
+    pub facts: &'f Facts<'f>,
+    /// Whether it was made although its vendor had asked to wait.
+    pub wait_ignored: bool,
+}
+
 /// What the fold keeps from batch to batch: numbers of series, and prices. It decides nothing: the same
 /// facts make the same batch whether it is new or old.
 #[derive(Debug)]
@@ -159,12 +170,22 @@ pub struct Desk {
     pub quota_names: QuotaNames,
     /// Prices.
     pub pricing: Pricing,
+    /// Of the calls that are being counted: the series that each names, and the place of its cell.
+    named: Vec<u32>,
+    places: Vec<u32>,
 }
 
 impl Desk {
     /// A desk that knows no series yet.
     pub fn new(window_s: u32, pricing: Pricing) -> Self {
-        Self { window_s, names: SeriesNames::default(), quota_names: QuotaNames::default(), pricing }
+        Self {
+            window_s,
+            names: SeriesNames::default(),
+            quota_names: QuotaNames::default(),
+            pricing,
+            named: Vec::new(),
+            places: Vec::new(),
+        }
     }
 
     /// Bytes held by the series, near enough for a bound.
@@ -219,12 +240,22 @@ impl Batch {
         Self { first, next: first, ..Self::default() }
     }
 
-    /// Counts the event at an offset; `wait_ignored` says that it was made although its vendor had asked to wait.
-    pub fn count(&mut self, offset: i64, facts: &Facts<'_>, wait_ignored: bool, desk: &mut Desk) {
-        let window_start = facts.window_start(desk.window_s);
-        self.quotas.add(offset, facts, window_start, &mut desk.quota_names);
-        let (series, charge) = desk.pricing.charge(facts, &mut desk.names);
-        self.cells.of(series, window_start).add(facts, charge, wait_ignored);
+    /// Counts events in log order. It goes step by step, each step for all of them, so that waits for memory overlap.
+    pub fn count(&mut self, calls: &[Call<'_>], desk: &mut Desk) {
+        let Desk { window_s, names, quota_names, pricing, named, places } = desk;
+        names.numbers(calls.len(), |at| dimensions(calls[at].facts, calls[at].facts.currency), named);
+        places.clear();
+        places
+            .extend(calls.iter().zip(&*named).map(|(call, named)| pricing.series(call.facts, *named, names)));
+        for (call, place) in calls.iter().zip(&mut *places) {
+            let window_start = call.facts.window_start(*window_s);
+            self.quotas.add(call.offset, call.facts, window_start, quota_names);
+            *place = self.cells.place(*place, window_start);
+        }
+        for ((call, named), place) in calls.iter().zip(named).zip(places) {
+            let charge = pricing.charge(call.facts, *named);
+            self.cells.at(*place).add(call.facts, charge, call.wait_ignored);
+        }
     }
 
     /// Sets one record aside.
@@ -250,6 +281,14 @@ impl Batch {
         self.cells.len() + self.quotas.cells.len() >= bounds.cells
             || self.consumed >= bounds.records
             || self.poison_bytes >= bounds.poison_bytes
+    }
+
+    /// Begins anew where this batch ends, in the room that it has.
+    pub fn begin_next(&mut self, bounds: &Bounds) {
+        let mut next = Self::new(self.next);
+        std::mem::swap(&mut next.cells, &mut self.cells);
+        next.cells.clear(2 * bounds.cells);
+        *self = next;
     }
 
     /// Whether no record was taken.

@@ -60,6 +60,7 @@ impl Schemas {
     }
 
     /// Reads one framed record. `scratch` holds what the general path rewrites.
+    #[inline]
     pub fn read<'a>(
         &self,
         record: &'a [u8],
