@@ -9,7 +9,7 @@ use callmeter_aggregator::{
     facts::Facts,
     fetch::CHUNK,
     fold::{Batch, Call, Desk},
-    plan::Plan,
+    plan::{Fields, Plan},
     pricing::Pricing,
     rows::{Owner, of_batch},
     waits::Waits,
@@ -216,13 +216,18 @@ impl Fold {
 
     /// As the reader and the batch that is being filled do it.
     fn chunk(&mut self, plan: &Plan, first: i64, payloads: &[Vec<u8>]) {
-        let facts: Vec<_> =
-            payloads.iter().filter_map(|payload| Facts::check(&plan.read(payload).ok()?).ok()).collect();
+        let mut fields = vec![Fields::default(); payloads.len()];
+        let read = payloads.iter().zip(&mut fields);
+        let whole = read.map_while(|(payload, fields)| plan.read_into(payload, fields).ok()).count();
+        let facts: Vec<_> = fields[..whole].iter().filter_map(|fields| Facts::check(fields).ok()).collect();
+        let identity = |facts: &Facts<'_>| Identity::of(facts.workspace, facts.id);
+        let identities: Vec<_> = facts.iter().map(identity).collect();
+        (first..).zip(&identities).for_each(|(offset, id)| self.memory.look_ahead(offset, *id));
         let mut calls = Vec::with_capacity(facts.len());
-        for (offset, facts) in (first..).zip(&facts) {
+        for ((offset, facts), identity) in (first..).zip(&facts).zip(identities) {
             self.batch.took(offset, 0);
             let wait_ignored = self.waits.ignored(offset, facts);
-            if self.memory.is_duplicate(offset, Identity::of(facts.workspace, facts.id)) {
+            if self.memory.is_duplicate(offset, identity) {
                 self.batch.duplicates += 1;
             } else {
                 calls.push(Call { offset, facts, wait_ignored });

@@ -7,6 +7,7 @@
 //! [`BYTES_PER_OFFSET`] × N per partition.
 
 use hashbrown::HashTable;
+use std::hint::black_box;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Bytes that each remembered offset costs: 16 in the ring, and at most 10 in the table
@@ -56,6 +57,17 @@ impl Memory {
     /// Forgets everything, as before the first offset.
     pub fn clear(&mut self) {
         *self = Self { slots: self.slots, ..Self::new(0) };
+    }
+
+    /// Looks where the verdict on an event will look, and where what it replaces stood: done for many events before
+    /// [`Self::is_duplicate`] takes the first of them, it lets waits for memory overlap. It changes nothing.
+    pub fn look_ahead(&self, offset: i64, identity: Identity) {
+        let touch = |hash| black_box(self.table.find(hash, |_| false).is_some());
+        touch(identity.table_hash());
+        if let Some(old) = self.slots.checked_sub(1).and_then(|_| self.ring.get(self.place(offset) as usize))
+        {
+            touch(Identity(*old).table_hash());
+        }
     }
 
     /// Takes the event at an offset, which must be above all earlier ones; true when it is a duplicate.

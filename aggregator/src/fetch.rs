@@ -1,6 +1,6 @@
 //! Batch fetch from Kafka: partition and offset enter, borrowed records leave.
 //!
-//! The only unsafe code of the crate: `rd_kafka_consume_batch_queue`, which the rdkafka crate does not
+//! Most of the unsafe code of the crate: `rd_kafka_consume_batch_queue`, which the rdkafka crate does not
 //! offer and which costs half of its one-message calls, on librdkafka's simple consumer, which begins at
 //! the offset that it is told and belongs to no group. Promise: records of one [`Tap`] come in offset
 //! order; a record's bytes are borrowed only while librdkafka's message lives.

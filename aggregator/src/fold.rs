@@ -12,7 +12,8 @@ use crate::{
 };
 use callmeter_prices::Charge;
 use callmeter_schemas::{ErrorClass, PoisonReason, histogram::bucket_of};
-use std::ops::AddAssign;
+use smallvec::{Array, SmallVec};
+use std::{hint::black_box, ops::AddAssign};
 
 /// What one batch adds to one key of one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,11 +35,14 @@ pub struct Cell {
     pub cost: i128,
     /// What few keys have.
     pub rare: Option<Box<Rare>>,
-    /// Calls by class, without `ok`, sorted by class.
-    pub errors: Vec<(u8, u32)>,
+    /// Calls by class, without `ok`, sorted by class. Most keys of a batch have few; those stand in the cell.
+    pub errors: SmallVec<[(u8, u32); 2]>,
     /// Calls by latency bucket, sorted by bucket.
-    pub latency: Vec<(u16, u32)>,
+    pub latency: SmallVec<[(u16, u32); 4]>,
 }
+
+/// Units by line of the price book.
+pub type Usage = SmallVec<[(u32, u64); 1]>;
 
 /// What one batch adds to the few keys that have any of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,11 +58,11 @@ pub struct Rare {
     pub retry_after_asked: u64,
     pub retry_after_ignored: u64,
     /// Units by line of the price book, sorted by line.
-    pub usage: Vec<(u32, u64)>,
+    pub usage: Usage,
     /// The part of it on attempts whose class is not `ok`.
-    pub usage_failed: Vec<(u32, u64)>,
+    pub usage_failed: Usage,
     /// The part of it on successful attempts after the first.
-    pub usage_retried: Vec<(u32, u64)>,
+    pub usage_retried: Usage,
 }
 
 impl cells::Cell for Cell {
@@ -97,6 +101,11 @@ impl Cell {
         }
     }
 
+    /// Fetches what [`Self::add`] will change; done for many cells in a row, waits for memory overlap.
+    fn look_ahead(&self) {
+        black_box((self.calls, self.cost, self.latency.last()));
+    }
+
     /// Calls whose class is not `ok`.
     pub fn errors(&self) -> u64 {
         self.errors.iter().map(|(_, calls)| u64::from(*calls)).sum()
@@ -128,7 +137,7 @@ impl Rare {
 }
 
 /// Adds to the sum of a key; the sums stay sorted by key.
-fn add<K: Ord + Copy, N: AddAssign>(sums: &mut Vec<(K, N)>, key: K, number: N) {
+fn add<K: Ord + Copy, N: AddAssign, S: Array<Item = (K, N)>>(sums: &mut SmallVec<S>, key: K, number: N) {
     match sums.binary_search_by_key(&key, |(known, _)| *known) {
         Ok(at) => sums[at].1 += number,
         Err(at) => sums.insert(at, (key, number)),
@@ -243,7 +252,7 @@ impl Batch {
     /// Counts events in log order. It goes step by step, each step for all of them, so that waits for memory overlap.
     pub fn count(&mut self, calls: &[Call<'_>], desk: &mut Desk) {
         let Desk { window_s, names, quota_names, pricing, named, places } = desk;
-        names.numbers(calls.len(), |at| dimensions(calls[at].facts, calls[at].facts.currency), named);
+        names.numbers(calls.iter().map(|call| dimensions(call.facts, call.facts.currency)), named);
         places.clear();
         places
             .extend(calls.iter().zip(&*named).map(|(call, named)| pricing.series(call.facts, *named, names)));
@@ -251,6 +260,9 @@ impl Batch {
             let window_start = call.facts.window_start(*window_s);
             self.quotas.add(call.offset, call.facts, window_start, quota_names);
             *place = self.cells.place(*place, window_start);
+        }
+        for place in &*places {
+            self.cells.at(*place).look_ahead();
         }
         for ((call, named), place) in calls.iter().zip(named).zip(places) {
             let charge = pricing.charge(call.facts, *named);

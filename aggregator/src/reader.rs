@@ -85,15 +85,15 @@ impl Reader {
     ) -> Result<(), FetchError> {
         let Self { tap, memory, waits, schemas, scratch, count_from } = self;
         tap.take(timeout, until, |records| {
-            let read: Vec<_> = records
-                .iter()
-                .zip(scratch.iter_mut())
-                .map(|(record, scratch)| schemas.read(record.value, scratch))
-                .collect();
+            let mut fields = vec![Fields::default(); records.len()];
+            let read = records.iter().zip(scratch.iter_mut()).zip(&mut fields);
+            let read: Vec<_> =
+                read.map(|((record, scratch), fields)| schemas.read(record.value, scratch, fields)).collect();
             let mut judged: Vec<Judged<'_>> = records
                 .iter()
-                .zip(&read)
-                .map(|(record, read)| Judged { record: *record, verdict: understand(read) })
+                .zip(read)
+                .zip(&fields)
+                .map(|((record, read), fields)| Judged { record: *record, verdict: understand(read, fields) })
                 .collect();
             remember(&mut judged, memory, waits);
             let first = judged.partition_point(|judged| judged.record.offset < *count_from);
@@ -105,11 +105,10 @@ impl Reader {
 }
 
 /// What a record is on its own, whatever came before it.
-fn understand<'a>(read: &'a Result<Fields<'a>, (PoisonReason, String)>) -> Verdict<'a> {
-    let fields = match read {
-        Ok(fields) => fields,
-        Err((reason, detail)) => return Verdict::Poison(*reason, detail.clone()),
-    };
+fn understand<'a>(read: Result<(), (PoisonReason, String)>, fields: &'a Fields<'a>) -> Verdict<'a> {
+    if let Err((reason, detail)) = read {
+        return Verdict::Poison(reason, detail);
+    }
     match Facts::check(fields) {
         Ok(facts) => Verdict::Event { fields, facts, duplicate: false, wait_ignored: false },
         Err(invalid) => Verdict::Poison(PoisonReason::Invalid, invalid.to_string()),
@@ -118,9 +117,17 @@ fn understand<'a>(read: &'a Result<Fields<'a>, (PoisonReason, String)>) -> Verdi
 
 /// Judges events by what came before them.
 fn remember(judged: &mut [Judged<'_>], memory: &mut Memory, waits: &mut Waits) {
-    for Judged { record, verdict } in judged {
-        if let Verdict::Event { facts, duplicate, wait_ignored, .. } = verdict {
-            *duplicate = memory.is_duplicate(record.offset, Identity::of(facts.workspace, facts.id));
+    let mut identities = [None; CHUNK];
+    for (Judged { record, verdict }, identity) in judged.iter().zip(&mut identities) {
+        if let Verdict::Event { facts, .. } = verdict {
+            let known = Identity::of(facts.workspace, facts.id);
+            memory.look_ahead(record.offset, known);
+            *identity = Some(known);
+        }
+    }
+    for (Judged { record, verdict }, identity) in judged.iter_mut().zip(identities) {
+        if let (Verdict::Event { facts, duplicate, wait_ignored, .. }, Some(identity)) = (verdict, identity) {
+            *duplicate = memory.is_duplicate(record.offset, identity);
             *wait_ignored = waits.ignored(record.offset, facts);
         }
     }
