@@ -7,8 +7,9 @@ use apache_avro::from_avro_datum;
 use callmeter_aggregator::{
     dedup::{Identity, Memory},
     facts::Facts,
-    fold::{Batch, Desk},
-    plan::Plan,
+    fetch::CHUNK,
+    fold::{Batch, Call, Desk},
+    plan::{Fields, Plan},
     pricing::Pricing,
     rows::{Owner, of_batch},
     waits::Waits,
@@ -208,17 +209,31 @@ impl Fold {
     }
 
     fn all(&mut self, plan: &Plan, events: &[Vec<u8>]) {
-        for (offset, payload) in (0..).zip(events) {
-            let Ok(fields) = plan.read(payload) else { continue };
-            let Ok(facts) = Facts::check(&fields) else { continue };
-            let wait_ignored = self.waits.ignored(offset, &facts);
-            if self.memory.is_duplicate(offset, Identity::of(facts.workspace, facts.id)) {
+        for (chunk, payloads) in events.chunks(CHUNK).enumerate() {
+            self.chunk(plan, (chunk * CHUNK) as i64, payloads);
+        }
+    }
+
+    /// As the reader and the batch that is being filled do it.
+    fn chunk(&mut self, plan: &Plan, first: i64, payloads: &[Vec<u8>]) {
+        let mut fields = vec![Fields::default(); payloads.len()];
+        let read = payloads.iter().zip(&mut fields);
+        let whole = read.map_while(|(payload, fields)| plan.read_into(payload, fields).ok()).count();
+        let facts: Vec<_> = fields[..whole].iter().filter_map(|fields| Facts::check(fields).ok()).collect();
+        let identity = |facts: &Facts<'_>| Identity::of(facts.workspace, facts.id);
+        let identities: Vec<_> = facts.iter().map(identity).collect();
+        (first..).zip(&identities).for_each(|(offset, id)| self.memory.look_ahead(offset, *id));
+        let mut calls = Vec::with_capacity(facts.len());
+        for ((offset, facts), identity) in (first..).zip(&facts).zip(identities) {
+            self.batch.took(offset, 0);
+            let wait_ignored = self.waits.ignored(offset, facts);
+            if self.memory.is_duplicate(offset, identity) {
                 self.batch.duplicates += 1;
             } else {
-                self.batch.count(offset, &facts, wait_ignored, &mut self.desk);
+                calls.push(Call { offset, facts, wait_ignored });
             }
-            self.batch.took(offset, 0);
         }
+        self.batch.count(&calls, &mut self.desk);
     }
 }
 

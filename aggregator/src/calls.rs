@@ -10,7 +10,7 @@ use crate::{
     call_rows::{COLUMNS, CallRows, Found},
     clickhouse::{Standing, brief},
     lane::Assignment,
-    reader::{Reader, Verdict},
+    reader::{Judged, Reader, Verdict},
 };
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -89,11 +89,14 @@ fn follow(assignment: &mut Assignment, mut reader: Reader) {
     let mut next = 0;
     let (mut saved, mut saved_at) = (0, Instant::now());
     while !assignment.is_over() {
-        let read = reader.read(TICK, i64::MAX, |record, verdict| {
-            if let Verdict::Event { fields, facts, duplicate, wait_ignored } = verdict {
-                rows.push(assignment.owner(), record, fields, facts, Found { duplicate, wait_ignored });
+        let read = reader.read(TICK, i64::MAX, |judged| {
+            for Judged { record, verdict } in judged {
+                if let Verdict::Event { fields, facts, duplicate, wait_ignored } = verdict {
+                    let found = Found { duplicate: *duplicate, wait_ignored: *wait_ignored };
+                    rows.push(assignment.owner(), *record, fields, facts, found);
+                }
+                next = record.offset + 1;
             }
-            next = record.offset + 1;
             began.get_or_insert_with(Instant::now);
         });
         let due = assignment.lane.pace.at_least(&assignment.lane.config, FLUSH_AFTER);

@@ -30,21 +30,38 @@ impl<C> Default for Cells<C> {
 impl<C: Cell> Cells<C> {
     /// The cell of a series in a window.
     pub fn of(&mut self, series: u32, window_start: u32) -> &mut C {
+        let at = self.place(series, window_start);
+        self.at(at)
+    }
+
+    /// The place of the cell of a series in a window, for [`Self::at`].
+    pub fn place(&mut self, series: u32, window_start: u32) -> u32 {
         let (hash, cells) = (hash(series, window_start), &mut self.cells);
         let found = self.table.find(hash, |at| cells[*at as usize].key() == (series, window_start));
-        let at = match found {
-            Some(at) => *at,
-            None => {
-                let at = cells.len() as u32;
-                cells.push(C::new(series, window_start));
-                self.table.insert_unique(hash, at, |at| {
-                    let (series, window_start) = cells[*at as usize].key();
-                    self::hash(series, window_start)
-                });
-                at
-            }
-        };
-        &mut cells[at as usize]
+        if let Some(at) = found {
+            return *at;
+        }
+        let at = cells.len() as u32;
+        cells.push(C::new(series, window_start));
+        self.table.insert_unique(hash, at, |at| {
+            let (series, window_start) = cells[*at as usize].key();
+            self::hash(series, window_start)
+        });
+        at
+    }
+
+    /// The cell at a place.
+    pub fn at(&mut self, place: u32) -> &mut C {
+        &mut self.cells[place as usize]
+    }
+
+    /// Forgets every cell and keeps the room of at most so many.
+    pub fn clear(&mut self, most: usize) {
+        self.cells.clear();
+        self.table.clear();
+        if self.cells.capacity() > most {
+            *self = Self::default();
+        }
     }
 }
 

@@ -7,7 +7,8 @@
 //! [`BYTES_PER_OFFSET`] × N per partition.
 
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use std::hint::black_box;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Bytes that each remembered offset costs: 16 in the ring, and at most 10 in the table
 /// (5 per slot, at least 7/16 full after growth).
@@ -18,14 +19,13 @@ pub const BYTES_PER_OFFSET: usize = 28;
 pub struct Identity(u128);
 
 impl Identity {
-    /// Hash of workspace and id; the length of the first keeps ("a", "bc") and ("ab", "c") apart.
+    /// Hash of workspace and id: the hash of the first seeds that of the second and is mixed into it whole, so that
+    /// ("a", "bc") and ("ab", "c") differ like any other two.
     pub fn of(workspace: &str, id: &str) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(&(workspace.len() as u32).to_le_bytes());
-        hash.update(workspace.as_bytes());
-        hash.update(id.as_bytes());
+        let workspace = xxh3_128(workspace.as_bytes());
+        let id = xxh3_128_with_seed(id.as_bytes(), workspace as u64);
         // Zero marks an offset without an identity.
-        Self(hash.digest128().max(1))
+        Self((id ^ workspace.rotate_left(64)).max(1))
     }
 
     fn table_hash(self) -> u64 {
@@ -57,6 +57,17 @@ impl Memory {
     /// Forgets everything, as before the first offset.
     pub fn clear(&mut self) {
         *self = Self { slots: self.slots, ..Self::new(0) };
+    }
+
+    /// Looks where the verdict on an event will look, and where what it replaces stood: done for many events before
+    /// [`Self::is_duplicate`] takes the first of them, it lets waits for memory overlap. It changes nothing.
+    pub fn look_ahead(&self, offset: i64, identity: Identity) {
+        let touch = |hash| black_box(self.table.find(hash, |_| false).is_some());
+        touch(identity.table_hash());
+        if let Some(old) = self.slots.checked_sub(1).and_then(|_| self.ring.get(self.place(offset) as usize))
+        {
+            touch(Identity(*old).table_hash());
+        }
     }
 
     /// Takes the event at an offset, which must be above all earlier ones; true when it is a duplicate.

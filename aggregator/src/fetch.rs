@@ -1,6 +1,6 @@
 //! Batch fetch from Kafka: partition and offset enter, borrowed records leave.
 //!
-//! The only unsafe code of the crate: `rd_kafka_consume_batch_queue`, which the rdkafka crate does not
+//! Most of the unsafe code of the crate: `rd_kafka_consume_batch_queue`, which the rdkafka crate does not
 //! offer and which costs half of its one-message calls, on librdkafka's simple consumer, which begins at
 //! the offset that it is told and belongs to no group. Promise: records of one [`Tap`] come in offset
 //! order; a record's bytes are borrowed only while librdkafka's message lives.
@@ -21,9 +21,11 @@ use std::{
 
 /// Messages taken by one call; enough to make the call's own cost vanish.
 const BATCH: usize = 1024;
+/// Records handed over together: few enough to stay in the cache, enough that waits for memory overlap.
+pub const CHUNK: usize = 64;
 
 /// One record, borrowed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Record<'a> {
     /// Kafka offset.
     pub offset: i64,
@@ -85,7 +87,8 @@ impl Fetcher {
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", (ahead_bytes / 1024).max(64).to_string())
             .set("queued.min.messages", "1000000")
-            .set("max.partition.fetch.bytes", "1048576")
+            // Answers that fit the cache are read 1.5 times as fast as those of the default of 1 MiB.
+            .set("max.partition.fetch.bytes", "131072")
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.refresh.interval.ms", "10000");
         for (name, value) in &kafka.client {
@@ -186,13 +189,13 @@ impl Tap {
         self.next
     }
 
-    /// Hands over what has arrived, waiting at most `timeout` for the first record: at most as many records as there
-    /// are offsets below `until`. In a log with unused offsets the last of them may lie beyond it.
+    /// Hands over what has arrived, at most [`CHUNK`] records at once, waiting at most `timeout` for the first: at most as
+    /// many records as there are offsets below `until`. In a log with unused offsets the last of them may lie beyond it.
     pub fn take(
         &mut self,
         timeout: Duration,
         until: i64,
-        mut each: impl FnMut(Record<'_>),
+        mut each: impl FnMut(&[Record<'_>]),
     ) -> Result<(), FetchError> {
         let most = usize::try_from(until.saturating_sub(self.next)).unwrap_or(0).min(self.messages.len());
         if most == 0 {
@@ -203,24 +206,39 @@ impl Tap {
         let taken = unsafe {
             sys::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
         };
+        let taken = usize::try_from(taken).unwrap_or(0);
         let mut result = Ok(());
-        for at in 0..usize::try_from(taken).unwrap_or(0) {
-            let message = self.messages[at];
-            // SAFETY: librdkafka handed the message to us, and it lives until it is destroyed below.
-            result = result.and(unsafe { self.hand_over(message, &mut each) });
-            // SAFETY: the message is ours and no borrow of it is left.
-            unsafe { sys::rd_kafka_message_destroy(message) };
+        for begin in (0..taken).step_by(CHUNK) {
+            let messages = begin..taken.min(begin + CHUNK);
+            let (mut records, mut count) = ([Record::default(); CHUNK], 0);
+            for at in messages.clone() {
+                // SAFETY: librdkafka handed the message to us, and it lives until it is destroyed below.
+                match unsafe { self.record(self.messages[at]) } {
+                    Ok(Some(record)) => {
+                        records[count] = record;
+                        count += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) => result = Err(error),
+                }
+            }
+            each(&records[..count]);
+            for at in messages {
+                // SAFETY: the message is ours and no borrow of it is left.
+                unsafe { sys::rd_kafka_message_destroy(self.messages[at]) };
+            }
         }
         result
     }
 
+    /// The record of a message; `None` when it tells of something else, or of a record that was handed over before.
+    ///
     /// # Safety
-    /// The message must be alive.
-    unsafe fn hand_over(
+    /// The message must live as long as the record is used.
+    unsafe fn record<'a>(
         &mut self,
         message: *mut sys::rd_kafka_message_t,
-        each: &mut impl FnMut(Record<'_>),
-    ) -> Result<(), FetchError> {
+    ) -> Result<Option<Record<'a>>, FetchError> {
         // SAFETY: the caller says that the message is alive.
         let raw = unsafe { &*message };
         use sys::rd_kafka_resp_err_t as code;
@@ -232,12 +250,12 @@ impl Tap {
             // Everything else is a broker away or a topic not yet known, which librdkafka retries.
             _ => {
                 tracing::debug!(partition = self.partition, code = ?raw.err, "fetch is interrupted");
-                return Ok(());
+                return Ok(None);
             }
         }
         // A record below the next one was fetched before a fetch was started again.
         if raw.offset < self.next {
-            return Ok(());
+            return Ok(None);
         }
         self.next = raw.offset + 1;
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
@@ -247,8 +265,7 @@ impl Tap {
         let key = (!raw.key.is_null()).then(|| unsafe { slice(raw.key, raw.key_len) });
         // SAFETY: as above.
         let value = if raw.payload.is_null() { &[][..] } else { unsafe { slice(raw.payload, raw.len) } };
-        each(Record { offset: raw.offset, appended_ms, key, value });
-        Ok(())
+        Ok(Some(Record { offset: raw.offset, appended_ms, key, value }))
     }
 }
 

@@ -5,16 +5,17 @@
 
 use crate::{
     dead_letters::letter,
-    fold::{Batch, Desk, Poison},
+    fetch::Record,
+    fold::{Batch, Call, Desk, Poison},
     lane::Assignment,
     pricing::Pricing,
-    reader::{Reader, Verdict},
+    reader::{Judged, Reader, Verdict},
     recovery::{Event, Range},
     rows,
     seeded::{self, Bug},
 };
 use bytes::Bytes;
-use callmeter_schemas::DeadLetter;
+use callmeter_schemas::{DeadLetter, PoisonReason};
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
@@ -172,32 +173,28 @@ impl Filling {
         let Reading::Running(reader) = &mut self.reading else { return None };
         let (batch, desk, poison_run) = (&mut self.batch, &mut self.desk, &mut self.poison_run);
         let (scope, mut beyond) = (&self.scope, false);
-        let result = reader.read(timeout, scope.until, |record, verdict| {
-            if record.offset >= scope.until || scope.skips(record.offset) {
-                beyond |= record.offset >= scope.until;
-                return;
-            }
-            match verdict {
-                Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
-                    batch.count(record.offset, facts, wait_ignored, desk);
+        let result = reader.read(timeout, scope.until, |judged| {
+            let mut calls = Vec::with_capacity(judged.len());
+            for Judged { record, verdict } in judged {
+                if record.offset >= scope.until || scope.skips(record.offset) {
+                    beyond |= record.offset >= scope.until;
+                    continue;
                 }
-                Verdict::Event { .. } => batch.duplicates += 1,
-                Verdict::Poison(reason, detail) => {
-                    *poison_run += 1;
-                    batch.set_aside(Poison {
-                        offset: record.offset,
-                        appended_ms: record.appended_ms,
-                        reason,
-                        detail,
-                        key: record.key.map(<[u8]>::to_vec),
-                        value: record.value.to_vec(),
-                    });
-                    batch.took(record.offset, record.appended_ms);
-                    return;
+                batch.took(record.offset, record.appended_ms);
+                match verdict {
+                    Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
+                        calls.push(Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
+                    }
+                    Verdict::Event { .. } => batch.duplicates += 1,
+                    Verdict::Poison(reason, detail) => {
+                        *poison_run += 1;
+                        batch.set_aside(poison(record, *reason, detail));
+                        continue;
+                    }
                 }
+                *poison_run = 0;
             }
-            *poison_run = 0;
-            batch.took(record.offset, record.appended_ms);
+            batch.count(&calls, desk);
         });
         if self.began.is_none() && !self.batch.is_empty() {
             self.began = Some(Instant::now());
@@ -220,23 +217,25 @@ impl Filling {
 
     /// Closes the batch and begins the next one where it ends.
     pub(crate) fn seal(&mut self, assignment: &Assignment) -> Sealed {
-        let next = Batch::new(self.batch.next);
-        let batch = std::mem::replace(&mut self.batch, next);
         self.began = None;
-        let range = Range { first: batch.first, next: batch.next };
-        let Assignment { source, partition, .. } = assignment;
+        let batch = &mut self.batch;
+        let Assignment { source, partition, lane, .. } = assignment;
         let sealed = Sealed {
-            range,
-            block: rows::of_batch(assignment.owner(), &batch, &self.desk).into(),
+            range: Range { first: batch.first, next: batch.next },
+            block: rows::of_batch(assignment.owner(), batch, &self.desk).into(),
             counted: batch.counted(),
             duplicates: batch.duplicates,
             rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
             lettered: Arc::default(),
             letters: Arc::new(
-                batch.poison.into_iter().map(|poison| letter(source, *partition, poison)).collect(),
+                std::mem::take(&mut batch.poison)
+                    .into_iter()
+                    .map(|poison| letter(source, *partition, poison))
+                    .collect(),
             ),
         };
+        batch.begin_next(&lane.config.bounds());
         // Between two batches: a batch is priced by one book, the one that its ledger row names.
         if self.desk.pricing.book().id() != assignment.lane.books.current().id() {
             self.desk = desk(assignment);
@@ -244,6 +243,17 @@ impl Filling {
             self.desk.forget();
         }
         sealed
+    }
+}
+
+fn poison(record: &Record<'_>, reason: PoisonReason, detail: &str) -> Poison {
+    Poison {
+        offset: record.offset,
+        appended_ms: record.appended_ms,
+        reason,
+        detail: detail.to_owned(),
+        key: record.key.map(<[u8]>::to_vec),
+        value: record.value.to_vec(),
     }
 }
 

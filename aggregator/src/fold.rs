@@ -7,12 +7,13 @@
 use crate::{
     cells::{self, Cells},
     facts::Facts,
-    pricing::{Pricing, SeriesNames},
+    pricing::{Pricing, SeriesNames, dimensions},
     quotas::{QuotaNames, Quotas},
 };
 use callmeter_prices::Charge;
 use callmeter_schemas::{ErrorClass, PoisonReason, histogram::bucket_of};
-use std::ops::AddAssign;
+use smallvec::{Array, SmallVec};
+use std::{hint::black_box, ops::AddAssign};
 
 /// What one batch adds to one key of one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,11 +35,14 @@ pub struct Cell {
     pub cost: i128,
     /// What few keys have.
     pub rare: Option<Box<Rare>>,
-    /// Calls by class, without `ok`, sorted by class.
-    pub errors: Vec<(u8, u32)>,
+    /// Calls by class, without `ok`, sorted by class. Most keys of a batch have few; those stand in the cell.
+    pub errors: SmallVec<[(u8, u32); 2]>,
     /// Calls by latency bucket, sorted by bucket.
-    pub latency: Vec<(u16, u32)>,
+    pub latency: SmallVec<[(u16, u32); 4]>,
 }
+
+/// Units by line of the price book.
+pub type Usage = SmallVec<[(u32, u64); 1]>;
 
 /// What one batch adds to the few keys that have any of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,11 +58,11 @@ pub struct Rare {
     pub retry_after_asked: u64,
     pub retry_after_ignored: u64,
     /// Units by line of the price book, sorted by line.
-    pub usage: Vec<(u32, u64)>,
+    pub usage: Usage,
     /// The part of it on attempts whose class is not `ok`.
-    pub usage_failed: Vec<(u32, u64)>,
+    pub usage_failed: Usage,
     /// The part of it on successful attempts after the first.
-    pub usage_retried: Vec<(u32, u64)>,
+    pub usage_retried: Usage,
 }
 
 impl cells::Cell for Cell {
@@ -97,6 +101,11 @@ impl Cell {
         }
     }
 
+    /// Fetches what [`Self::add`] will change; done for many cells in a row, waits for memory overlap.
+    fn look_ahead(&self) {
+        black_box((self.calls, self.cost, self.latency.last()));
+    }
+
     /// Calls whose class is not `ok`.
     pub fn errors(&self) -> u64 {
         self.errors.iter().map(|(_, calls)| u64::from(*calls)).sum()
@@ -128,7 +137,7 @@ impl Rare {
 }
 
 /// Adds to the sum of a key; the sums stay sorted by key.
-fn add<K: Ord + Copy, N: AddAssign>(sums: &mut Vec<(K, N)>, key: K, number: N) {
+fn add<K: Ord + Copy, N: AddAssign, S: Array<Item = (K, N)>>(sums: &mut SmallVec<S>, key: K, number: N) {
     match sums.binary_search_by_key(&key, |(known, _)| *known) {
         Ok(at) => sums[at].1 += number,
         Err(at) => sums.insert(at, (key, number)),
@@ -147,6 +156,17 @@ pub struct Poison {
     pub value: Vec<u8>,
 }
 
+/// An event to count.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'f> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its facts.
+    pub facts: &'f Facts<'f>,
+    /// Whether it was made although its vendor had asked to wait.
+    pub wait_ignored: bool,
+}
+
 /// What the fold keeps from batch to batch: numbers of series, and prices. It decides nothing: the same
 /// facts make the same batch whether it is new or old.
 #[derive(Debug)]
@@ -159,12 +179,22 @@ pub struct Desk {
     pub quota_names: QuotaNames,
     /// Prices.
     pub pricing: Pricing,
+    /// Of the calls that are being counted: the series that each names, and the place of its cell.
+    named: Vec<u32>,
+    places: Vec<u32>,
 }
 
 impl Desk {
     /// A desk that knows no series yet.
     pub fn new(window_s: u32, pricing: Pricing) -> Self {
-        Self { window_s, names: SeriesNames::default(), quota_names: QuotaNames::default(), pricing }
+        Self {
+            window_s,
+            names: SeriesNames::default(),
+            quota_names: QuotaNames::default(),
+            pricing,
+            named: Vec::new(),
+            places: Vec::new(),
+        }
     }
 
     /// Bytes held by the series, near enough for a bound.
@@ -219,12 +249,25 @@ impl Batch {
         Self { first, next: first, ..Self::default() }
     }
 
-    /// Counts the event at an offset; `wait_ignored` says that it was made although its vendor had asked to wait.
-    pub fn count(&mut self, offset: i64, facts: &Facts<'_>, wait_ignored: bool, desk: &mut Desk) {
-        let window_start = facts.window_start(desk.window_s);
-        self.quotas.add(offset, facts, window_start, &mut desk.quota_names);
-        let (series, charge) = desk.pricing.charge(facts, &mut desk.names);
-        self.cells.of(series, window_start).add(facts, charge, wait_ignored);
+    /// Counts events in log order. It goes step by step, each step for all of them, so that waits for memory overlap.
+    pub fn count(&mut self, calls: &[Call<'_>], desk: &mut Desk) {
+        let Desk { window_s, names, quota_names, pricing, named, places } = desk;
+        names.numbers(calls.iter().map(|call| dimensions(call.facts, call.facts.currency)), named);
+        places.clear();
+        places
+            .extend(calls.iter().zip(&*named).map(|(call, named)| pricing.series(call.facts, *named, names)));
+        for (call, place) in calls.iter().zip(&mut *places) {
+            let window_start = call.facts.window_start(*window_s);
+            self.quotas.add(call.offset, call.facts, window_start, quota_names);
+            *place = self.cells.place(*place, window_start);
+        }
+        for place in &*places {
+            self.cells.at(*place).look_ahead();
+        }
+        for ((call, named), place) in calls.iter().zip(named).zip(places) {
+            let charge = pricing.charge(call.facts, *named);
+            self.cells.at(*place).add(call.facts, charge, call.wait_ignored);
+        }
     }
 
     /// Sets one record aside.
@@ -250,6 +293,14 @@ impl Batch {
         self.cells.len() + self.quotas.cells.len() >= bounds.cells
             || self.consumed >= bounds.records
             || self.poison_bytes >= bounds.poison_bytes
+    }
+
+    /// Begins anew where this batch ends, in the room that it has.
+    pub fn begin_next(&mut self, bounds: &Bounds) {
+        let mut next = Self::new(self.next);
+        std::mem::swap(&mut next.cells, &mut self.cells);
+        next.cells.clear(2 * bounds.cells);
+        *self = next;
     }
 
     /// Whether no record was taken.

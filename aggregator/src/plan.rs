@@ -42,9 +42,33 @@ enum Step {
     Record(Vec<Step>),
 }
 
+/// One field of the writer's schema.
+#[derive(Clone, Debug)]
+struct Field {
+    /// The branch that means null, of a union of null and one other.
+    null: Option<i64>,
+    step: Step,
+}
+
+impl Field {
+    /// Nearly every field is one type or that and null; only these are told apart without a call.
+    fn new(step: Step) -> Self {
+        match step {
+            Step::Union(mut branches) if branches.len() == 2 => match (branches.pop(), branches.pop()) {
+                (Some(Some(step)), Some(None)) => Self { null: Some(0), step },
+                (Some(None), Some(Some(step))) => Self { null: Some(1), step },
+                (second, first) => {
+                    Self { null: None, step: Step::Union(first.into_iter().chain(second).collect()) }
+                }
+            },
+            step => Self { null: None, step },
+        }
+    }
+}
+
 /// How to read payloads of one writer's schema.
 #[derive(Clone, Debug)]
-pub struct Plan(Vec<Step>);
+pub struct Plan(Vec<Field>);
 
 /// The schema has a shape that a plan does not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,12 +88,30 @@ impl Plan {
 
     /// Reads one payload whole.
     pub fn read<'a>(&self, payload: &'a [u8]) -> Result<Fields<'a>, Malformed> {
-        let mut input = Input(payload);
         let mut fields = Fields::default();
-        for step in &self.0 {
-            run(step, &mut input, &mut fields)?;
+        self.read_into(payload, &mut fields)?;
+        Ok(fields)
+    }
+
+    /// The same into fields that are all absent: copying them costs as much as reading a few.
+    pub fn read_into<'a>(&self, payload: &'a [u8], fields: &mut Fields<'a>) -> Result<(), Malformed> {
+        let mut input = Input(payload);
+        for Field { null, step } in &self.0 {
+            if let Some(null) = null {
+                match input.long()? {
+                    branch if branch == *null => continue,
+                    0 | 1 => {}
+                    _ => return Err(Malformed::BadBranch),
+                }
+            }
+            match step {
+                Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
+                Step::Int(place) => fields.numbers[*place as usize] = Some(input.int()?),
+                Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
+                step => run(step, &mut input, fields)?,
+            }
         }
-        if input.0.is_empty() { Ok(fields) } else { Err(Malformed::Long) }
+        if input.0.is_empty() { Ok(()) } else { Err(Malformed::Long) }
     }
 }
 
@@ -85,6 +127,7 @@ fn each_field(
     let resolved = ResolvedSchema::try_from(schema).map_err(|_| root())?;
     let steps = record.fields.iter().map(|field| {
         step(resolved.get_names(), &field.name, &field.schema)
+            .map(Field::new)
             .ok_or_else(|| UnsupportedShape(field.name.clone()))
     });
     steps.collect::<Result<_, _>>().map(Plan)
@@ -201,7 +244,11 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         Step::Amount => fields.amount = Some(input.decimal()?),
         Step::Block(place, items) => {
             let before = input.0;
-            run(items, input, fields)?;
+            // Most are empty: one byte.
+            match before {
+                [0, rest @ ..] => input.0 = rest,
+                _ => run(items, input, fields)?,
+            }
             fields.blocks[*place as usize] = &before[..before.len() - input.0.len()];
         }
         Step::SkipInt => drop(input.int()?),

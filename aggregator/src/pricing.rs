@@ -49,10 +49,26 @@ impl Pricing {
         self.by_series.len() * size_of::<Option<Priced>>() + self.selections
     }
 
-    /// Charges one attempt: the series under which it is counted, and the charge.
-    pub fn charge(&mut self, facts: &Facts<'_>, names: &mut SeriesNames) -> (u32, &Charge) {
-        let series = names.number(dimensions(facts, facts.currency));
-        let Self { book, by_series, selections, charge } = self;
+    /// The series under which one attempt is counted, from the number of the series that the event names.
+    pub fn series(&mut self, facts: &Facts<'_>, named: u32, names: &mut SeriesNames) -> u32 {
+        if facts.cost.is_some() {
+            return named;
+        }
+        let Self { book, by_series, selections, .. } = self;
+        if by_series.len() <= named as usize {
+            by_series.resize_with(named as usize + 1, || None);
+        }
+        let priced = by_series[named as usize].get_or_insert_with(|| {
+            let priced = select(book, facts, named, names);
+            *selections += priced.selection.bytes();
+            priced
+        });
+        priced.series
+    }
+
+    /// Charges one attempt, whose series must have been asked for before.
+    pub fn charge(&mut self, facts: &Facts<'_>, named: u32) -> &Charge {
+        let Self { book, by_series, charge, .. } = self;
         let attempt = Attempt {
             time_us: facts.time_us,
             attempt: facts.attempt,
@@ -65,21 +81,15 @@ impl Pricing {
             bytes_out: facts.bytes_out,
             attributes: &AvroEntries(facts.attributes),
         };
+        let priced = by_series.get(named as usize).and_then(Option::as_ref);
+        match (facts.cost, priced) {
+            (None, Some(priced)) => book.charge(&priced.selection, &attempt, charge),
+            _ => book.charge(&Selection::default(), &attempt, charge),
+        }
         if let Some(told) = facts.cost {
-            book.charge(&Selection::default(), &attempt, charge);
             charge.cost_units = told.units();
-            return (series, charge);
         }
-        if by_series.len() <= series as usize {
-            by_series.resize_with(series as usize + 1, || None);
-        }
-        let priced = by_series[series as usize].get_or_insert_with(|| {
-            let priced = select(book, facts, series, names);
-            *selections += priced.selection.bytes();
-            priced
-        });
-        book.charge(&priced.selection, &attempt, charge);
-        (priced.series, charge)
+        charge
     }
 }
 
@@ -96,7 +106,8 @@ fn select(book: &Book, facts: &Facts<'_>, series: u32, names: &mut SeriesNames) 
     Priced { selection, series }
 }
 
-fn dimensions<'f>(facts: &Facts<'f>, currency: &'f str) -> [&'f str; 7] {
+/// The texts that name a series.
+pub fn dimensions<'f>(facts: &Facts<'f>, currency: &'f str) -> [&'f str; 7] {
     [
         facts.workspace,
         facts.customer,

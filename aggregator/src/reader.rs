@@ -8,7 +8,7 @@
 use crate::{
     dedup::{Identity, Memory},
     facts::Facts,
-    fetch::{FetchError, Fetcher, Record, Tap},
+    fetch::{CHUNK, FetchError, Fetcher, Record, Tap},
     plan::Fields,
     schema::Schemas,
     waits::Waits,
@@ -16,14 +16,21 @@ use crate::{
 use callmeter_schemas::PoisonReason;
 use std::{sync::Arc, time::Duration};
 
+/// A record and what it is.
+pub(crate) struct Judged<'a> {
+    pub(crate) record: Record<'a>,
+    pub(crate) verdict: Verdict<'a>,
+}
+
 /// What a record is.
+#[allow(clippy::large_enum_variant, reason = "nearly every record is an event")]
 pub(crate) enum Verdict<'a> {
     /// An event, seen for the first time or not.
     Event {
         /// Every field of it.
         fields: &'a Fields<'a>,
         /// Its checked facts.
-        facts: &'a Facts<'a>,
+        facts: Facts<'a>,
         /// Whether its id occurred within the horizon.
         duplicate: bool,
         /// Whether it was made although its vendor had asked to wait.
@@ -39,7 +46,8 @@ pub(crate) struct Reader {
     memory: Memory,
     waits: Waits,
     schemas: Arc<Schemas>,
-    scratch: Vec<u8>,
+    /// What the general path rewrites, for each record of a chunk.
+    scratch: Vec<Vec<u8>>,
     count_from: i64,
 }
 
@@ -58,7 +66,7 @@ impl Reader {
             memory: Memory::new(horizon),
             waits: Waits::new(horizon),
             schemas: Arc::clone(schemas),
-            scratch: Vec::new(),
+            scratch: vec![Vec::new(); CHUNK],
             count_from,
         })
     }
@@ -73,36 +81,54 @@ impl Reader {
         &mut self,
         timeout: Duration,
         until: i64,
-        mut each: impl FnMut(Record<'_>, Verdict<'_>),
+        mut each: impl FnMut(&[Judged<'_>]),
     ) -> Result<(), FetchError> {
         let Self { tap, memory, waits, schemas, scratch, count_from } = self;
-        tap.take(timeout, until, |record| {
-            judge(record, schemas, (memory, waits), scratch, |verdict| {
-                if record.offset >= *count_from {
-                    each(record, verdict);
-                }
-            });
+        tap.take(timeout, until, |records| {
+            let mut fields = vec![Fields::default(); records.len()];
+            let read = records.iter().zip(scratch.iter_mut()).zip(&mut fields);
+            let read: Vec<_> =
+                read.map(|((record, scratch), fields)| schemas.read(record.value, scratch, fields)).collect();
+            let mut judged: Vec<Judged<'_>> = records
+                .iter()
+                .zip(read)
+                .zip(&fields)
+                .map(|((record, read), fields)| Judged { record: *record, verdict: understand(read, fields) })
+                .collect();
+            remember(&mut judged, memory, waits);
+            let first = judged.partition_point(|judged| judged.record.offset < *count_from);
+            if first < judged.len() {
+                each(&judged[first..]);
+            }
         })
     }
 }
 
-fn judge(
-    record: Record<'_>,
-    schemas: &Schemas,
-    (memory, waits): (&mut Memory, &mut Waits),
-    scratch: &mut Vec<u8>,
-    each: impl FnOnce(Verdict<'_>),
-) {
-    let fields = match schemas.read(record.value, scratch) {
-        Ok(fields) => fields,
-        Err((reason, detail)) => return each(Verdict::Poison(reason, detail)),
-    };
-    match Facts::check(&fields) {
-        Ok(facts) => {
-            let duplicate = memory.is_duplicate(record.offset, Identity::of(facts.workspace, facts.id));
-            let wait_ignored = waits.ignored(record.offset, &facts);
-            each(Verdict::Event { fields: &fields, facts: &facts, duplicate, wait_ignored });
+/// What a record is on its own, whatever came before it.
+fn understand<'a>(read: Result<(), (PoisonReason, String)>, fields: &'a Fields<'a>) -> Verdict<'a> {
+    if let Err((reason, detail)) = read {
+        return Verdict::Poison(reason, detail);
+    }
+    match Facts::check(fields) {
+        Ok(facts) => Verdict::Event { fields, facts, duplicate: false, wait_ignored: false },
+        Err(invalid) => Verdict::Poison(PoisonReason::Invalid, invalid.to_string()),
+    }
+}
+
+/// Judges events by what came before them.
+fn remember(judged: &mut [Judged<'_>], memory: &mut Memory, waits: &mut Waits) {
+    let mut identities = [None; CHUNK];
+    for (Judged { record, verdict }, identity) in judged.iter().zip(&mut identities) {
+        if let Verdict::Event { facts, .. } = verdict {
+            let known = Identity::of(facts.workspace, facts.id);
+            memory.look_ahead(record.offset, known);
+            *identity = Some(known);
         }
-        Err(invalid) => each(Verdict::Poison(PoisonReason::Invalid, invalid.to_string())),
+    }
+    for (Judged { record, verdict }, identity) in judged.iter_mut().zip(identities) {
+        if let (Verdict::Event { facts, duplicate, wait_ignored, .. }, Some(identity)) = (verdict, identity) {
+            *duplicate = memory.is_duplicate(record.offset, identity);
+            *wait_ignored = waits.ignored(record.offset, facts);
+        }
     }
 }

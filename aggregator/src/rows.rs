@@ -5,7 +5,7 @@
 //! which the insert names.
 
 use crate::{
-    fold::{Batch, Cell, Desk, Rare},
+    fold::{Batch, Cell, Desk, Rare, Usage},
     native::{self, Block},
     pricing::Pricing,
     quotas::QuotaCell,
@@ -240,7 +240,7 @@ impl<'a> Rows<'a> {
         });
     }
 
-    fn usage(&self, block: &mut Block, name: &str, of: fn(&Rare) -> &Vec<(u32, u64)>) {
+    fn usage(&self, block: &mut Block, name: &str, of: fn(&Rare) -> &Usage) {
         let book = self.desk.pricing.book();
         block.map(name, "Map(String, UInt64)", self.rare(|rare| of(rare).len()), |out| {
             let entries = || self.cells.iter().filter_map(|cell| cell.rare.as_deref()).flat_map(of);

@@ -59,12 +59,13 @@ impl Schemas {
         Ok(Self { by_id, own })
     }
 
-    /// Reads one framed record. `scratch` holds what the general path rewrites.
+    /// Reads one framed record into fields that are all absent. `scratch` holds what the general path rewrites.
     pub fn read<'a>(
         &self,
         record: &'a [u8],
         scratch: &'a mut Vec<u8>,
-    ) -> Result<Fields<'a>, (PoisonReason, String)> {
+        fields: &mut Fields<'a>,
+    ) -> Result<(), (PoisonReason, String)> {
         if record.is_empty() {
             return Err((PoisonReason::Empty, "the record has no value".into()));
         }
@@ -77,12 +78,15 @@ impl Schemas {
                 PoisonReason::UnknownSchema,
                 format!("schema id {id} is not known; name its file under kafka.schemas"),
             )),
-            Some(Path::Compiled(plan)) => plan.read(payload).map_err(|error| undecodable(error.to_string())),
+            Some(Path::Compiled(plan)) => {
+                plan.read_into(payload, fields).map_err(|error| undecodable(error.to_string()))
+            }
             Some(Path::General(general)) => {
                 let event = general.read(payload).map_err(undecodable)?;
                 scratch.clear();
                 avro::encode(&event, scratch);
-                self.own.read(&scratch[avro::FRAME_BYTES..]).map_err(|error| undecodable(error.to_string()))
+                let payload = &scratch[avro::FRAME_BYTES..];
+                self.own.read_into(payload, fields).map_err(|error| undecodable(error.to_string()))
             }
         }
     }

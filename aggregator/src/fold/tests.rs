@@ -154,7 +154,7 @@ proptest! {
                 batches.push(Batch::new(at as i64));
             }
             let batch = batches.last_mut().expect("one at least");
-            batch.count(at as i64, &call.facts(), false, &mut desk);
+            batch.count(&[super::Call { offset: at as i64, facts: &call.facts(), wait_ignored: false }], &mut desk);
             batch.took(at as i64, 0);
         }
         prop_assert_eq!(added(&batches, &desk), defined(&calls));
@@ -166,8 +166,11 @@ proptest! {
     fn a_batch_lists_its_keys_once_and_in_order_of_appearance(calls in prop::collection::vec(calls(), 0..60)) {
         let (mut desk, mut batch) = (desk(), Batch::new(0));
         let mut seen = Vec::new();
+        let facts: Vec<_> = calls.iter().map(Call::facts).collect();
+        let together: Vec<_> =
+            facts.iter().map(|facts| super::Call { offset: 0, facts, wait_ignored: false }).collect();
+        batch.count(&together, &mut desk);
         for call in &calls {
-            batch.count(0, &call.facts(), false, &mut desk);
             let key = (desk.names.number(texts(call)), call.facts().window_start(60));
             if !seen.contains(&key) {
                 seen.push(key);
@@ -231,7 +234,10 @@ fn a_batch_is_full_at_each_of_its_bounds() {
         retried: false,
     };
     for (second, full) in [(0, false), (1, false), (39, false), (40, true)] {
-        keys.count(0, &call(second).facts(), false, &mut desk);
+        keys.count(
+            &[super::Call { offset: 0, facts: &call(second).facts(), wait_ignored: false }],
+            &mut desk,
+        );
         assert_eq!(keys.is_full(&bounds), full, "second {second}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    fold::{Batch, Desk},
+    fold::{Batch, Call, Desk},
     plan::Plan,
     samples::{event, payload},
 };
@@ -50,7 +50,8 @@ fn count(batch: &mut Batch, offset: i64, event: &CallEvent, desk: &mut Desk) {
     let plan = Plan::compile(call_event_schema()).expect("compiles");
     let payload = payload(event);
     let fields = plan.read(&payload).expect("readable");
-    batch.count(offset, &Facts::check(&fields).expect("countable"), false, desk);
+    let facts = Facts::check(&fields).expect("countable");
+    batch.count(&[Call { offset, facts: &facts, wait_ignored: false }], desk);
 }
 
 #[test]

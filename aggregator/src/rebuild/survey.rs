@@ -142,8 +142,8 @@ impl Survey {
         let (mut tap, began) = (self.fetcher.tap(partition, offset)?, Instant::now());
         let mut appended = None;
         while appended.is_none() && began.elapsed() < RECORD {
-            tap.take(TICK, i64::MAX, |record| {
-                appended.get_or_insert(record.appended_ms);
+            tap.take(TICK, i64::MAX, |records| {
+                appended = appended.or(records.first().map(|record| record.appended_ms));
             })?;
         }
         Ok(appended.unwrap_or(now))

@@ -1,10 +1,10 @@
 //! The blocks of batches and of a genesis, read back column by column.
 
 use super::*;
-use crate::{facts::Facts, plan::Fields};
 use crate::{
-    fold::Poison,
-    plan::Plan,
+    facts::Facts,
+    fold::{Call, Poison},
+    plan::{Fields, Plan},
     samples::{event, native, payload},
 };
 use callmeter_schemas::{Amount, Cost, PoisonReason, QuotaObservation, avro::call_event_schema};
@@ -72,7 +72,8 @@ fn a_batch_is_its_deltas_its_marker_and_its_ledger_row_in_one_block() {
         });
         let payload = payload(&event);
         let fields: Fields<'_> = plan.read(&payload).expect("readable");
-        batch.count(offset, &Facts::check(&fields).expect("countable"), false, &mut desk);
+        let facts = Facts::check(&fields).expect("countable");
+        batch.count(&[Call { offset, facts: &facts, wait_ignored: false }], &mut desk);
         batch.took(offset, 0);
     }
     batch.duplicates += 1;
