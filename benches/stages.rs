@@ -8,7 +8,7 @@ use callmeter_aggregator::{
     dedup::{Identity, Memory},
     facts::Facts,
     fetch::CHUNK,
-    fold::{Batch, Call, Desk},
+    fold::{self, Batch, Desk},
     plan::{Fields, Plan},
     pricing::Pricing,
     rows::{Owner, of_batch},
@@ -230,7 +230,7 @@ impl Fold {
             if self.memory.is_duplicate(offset, identity) {
                 self.batch.duplicates += 1;
             } else {
-                calls.push(Call { offset, facts, wait_ignored });
+                calls.push(fold::Call { offset, facts, wait_ignored });
             }
         }
         self.batch.count(&calls, &mut self.desk);
