@@ -6,7 +6,7 @@
 
 use crate::contender::{report_usage, told};
 use anyhow::{Context, ensure};
-use apache_avro::{Decimal, from_avro_datum, from_value};
+use apache_avro::{Decimal, GenericSingleObjectReader, from_value, headers::HeaderBuilder};
 use callmeter_harness::stack::RUNTIME;
 use callmeter_schemas::{avro, topics};
 use clickhouse::{Client, Row};
@@ -17,15 +17,16 @@ use rdkafka::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     time::Duration,
 };
+use tokio::time::MissedTickBehavior;
 
 /// Its word on the command line of its process.
 pub(crate) const WORD: &str = "idiomatic";
 /// The product's interval.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// Ids that are remembered, the product's number for each of four partitions.
+/// Ids that are remembered at least, the product's number for each of four partitions.
 const REMEMBERED: usize = 4_000_000;
 /// Relative error of a quantile.
 const ACCURACY: f64 = 0.01;
@@ -93,26 +94,32 @@ struct RollupRow {
     cost: i128,
 }
 
-/// Ids seen lately.
+/// Ids seen lately, in two generations: the older one is forgotten as a whole.
 #[derive(Default)]
 struct Seen {
-    ids: HashSet<String>,
-    order: VecDeque<String>,
+    newer: HashSet<String>,
+    older: HashSet<String>,
 }
 
 impl Seen {
     fn is_new(&mut self, workspace: &str, id: &str) -> bool {
         let id = format!("{workspace}/{id}");
-        if !self.ids.insert(id.clone()) {
+        if self.older.contains(&id) || !self.newer.insert(id) {
             return false;
         }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        if self.newer.len() == REMEMBERED {
+            self.older = std::mem::take(&mut self.newer);
         }
         true
+    }
+}
+
+/// Confluent's frame before the payload, so that the schema is resolved once and not for each record.
+struct Frame;
+
+impl HeaderBuilder for Frame {
+    fn build_header(&self) -> Vec<u8> {
+        [&[0], avro::SCHEMA_ID.to_be_bytes().as_slice()].concat()
     }
 }
 
@@ -134,19 +141,23 @@ async fn consume() -> anyhow::Result<()> {
         .create()?;
     consumer.subscribe(&[topics::CALLS])?;
     let client = client()?;
+    let reader =
+        GenericSingleObjectReader::new_with_header_builder(avro::call_event_schema().clone(), Frame)?;
     let mut tick = tokio::time::interval(FLUSH_EVERY);
+    // After a slow insert the next batch is a whole one again.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut cells, mut seen, mut read) = (HashMap::new(), Seen::default(), 0);
     while read < wanted {
         tokio::select! {
             message = consumer.recv() => {
-                fold(&message?, &mut cells, &mut seen)?;
+                fold(&reader, &message?, &mut cells, &mut seen)?;
                 read += 1;
             }
-            _ = tick.tick() => flush(&consumer, &client, &mut cells).await?,
+            _ = tick.tick() => flush(&consumer, &client, std::mem::take(&mut cells)).await?,
         }
     }
     ensure!(read == wanted, "{read} records of {wanted}");
-    flush(&consumer, &client, &mut cells).await
+    flush(&consumer, &client, cells).await
 }
 
 fn client() -> anyhow::Result<Client> {
@@ -159,12 +170,13 @@ fn client() -> anyhow::Result<Client> {
 }
 
 fn fold(
+    reader: &GenericSingleObjectReader,
     message: &BorrowedMessage<'_>,
     cells: &mut HashMap<Key, Cell>,
     seen: &mut Seen,
 ) -> anyhow::Result<()> {
-    let (_, mut payload) = message.payload().and_then(avro::unframe).context("a record without a frame")?;
-    let event: Event = from_value(&from_avro_datum(avro::call_event_schema(), &mut payload, None)?)?;
+    let mut record = message.payload().context("a record without a value")?;
+    let event: Event = from_value(&reader.read_value(&mut record)?)?;
     if !seen.is_new(&event.workspace, &event.id) {
         return Ok(());
     }
@@ -210,16 +222,12 @@ fn units(amount: &Decimal) -> anyhow::Result<i128> {
     Ok(i128::from_be_bytes(whole))
 }
 
-async fn flush(
-    consumer: &StreamConsumer,
-    client: &Client,
-    cells: &mut HashMap<Key, Cell>,
-) -> anyhow::Result<()> {
+async fn flush(consumer: &StreamConsumer, client: &Client, cells: HashMap<Key, Cell>) -> anyhow::Result<()> {
     if cells.is_empty() {
         return Ok(());
     }
     let mut insert = client.insert::<RollupRow>("rollups").await?;
-    for (key, cell) in cells.drain() {
+    for (key, cell) in cells {
         let row = RollupRow {
             window: key.window,
             workspace: key.workspace,
