@@ -192,11 +192,16 @@ impl Stack {
         self.roles[at].terminate();
     }
 
+    /// The process of an engine; `None` when it does not run at this moment.
+    pub fn engine_pid(&self, engine: &str) -> Option<Pid> {
+        let pids = self.engines.as_ref().expect("the engines run").pids();
+        let pid = pids.iter().find(|(name, _)| name == engine)?.1;
+        Some(Pid::from_raw(pid.try_into().expect("a pid")))
+    }
+
     /// Sends a signal to an engine; false when it does not run at this moment.
     pub fn signal_engine(&self, engine: &str, signal: Signal) -> bool {
-        let pids = self.engines.as_ref().expect("the engines run").pids();
-        let Some((_, pid)) = pids.iter().find(|(name, _)| name == engine) else { return false };
-        kill(Pid::from_raw((*pid).try_into().expect("a pid")), signal).is_ok()
+        self.engine_pid(engine).is_some_and(|pid| kill(pid, signal).is_ok())
     }
 
     /// Stops Kafka's process, or lets it go on.

@@ -1,0 +1,84 @@
+//! The product: `callmeter aggregate`, with default settings, in a database and a consumer group of its own.
+
+use crate::{site::Site, usage::Usage};
+use anyhow::ensure;
+use callmeter_harness::{
+    role::Role,
+    stack::{Stack, free_port, within},
+};
+use nix::unistd::Pid;
+use std::{process::Command, time::Duration};
+
+/// Reads the log until its markers reach the end, and the positions of single calls too when they are `kept`.
+pub(crate) async fn run(site: &Site, database: &str, kept: bool) -> anyhow::Result<Usage> {
+    migrate(&site.stack, database)?;
+    let mut role = start(&site.stack, database, kept);
+    let markers = format!("SELECT toInt64(sum(next_offset)) FROM {database}.markers");
+    let calls = format!(
+        "SELECT toInt64(sum(next)) FROM (SELECT max(next_offset) AS next FROM {database}.calls_positions GROUP BY source, partition)"
+    );
+    for query in [Some(&markers), kept.then_some(&calls)].into_iter().flatten() {
+        let lives = || {
+            ensure!(role.is_running(), "the aggregator ended: {}", role.tail());
+            Ok(())
+        };
+        site.reaches(query, site.log.shape.events, lives).await?;
+    }
+    let usage = usage(&role)?;
+    role.terminate();
+    Ok(usage)
+}
+
+/// CPU time until it is ready on an empty log.
+pub(crate) async fn startup(stack: &Stack) -> anyhow::Result<Duration> {
+    migrate(stack, "startup")?;
+    let mut role = start(stack, "startup", true);
+    let url = format!("http://{}/readyz", role.metrics);
+    let ready = within(Duration::from_secs(60), async || {
+        let answer = stack.http.get(&url).send().await.map_err(|error| error.to_string())?;
+        if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
+    });
+    ready
+        .await
+        .map_err(|problem| anyhow::anyhow!("the aggregator is not ready: {problem}: {}", role.tail()))?;
+    let used = usage(&role)?.cpu;
+    role.terminate();
+    stack.execute("DROP DATABASE startup SYNC").await;
+    eprintln!("the aggregator's start costs {} ms of CPU", used.as_millis());
+    Ok(used)
+}
+
+/// The answer's columns from its tables.
+pub(crate) fn answer(database: &str) -> String {
+    format!(
+        "SELECT customer, integration, window_start AS window, sum(calls) AS calls, sum(errors) AS errors, \
+         sum(cost) AS cost, arraySum(mapValues(sumMap(latency))) AS latencies FROM {database}.rollups \
+         GROUP BY customer, integration, window"
+    )
+}
+
+fn usage(role: &Role) -> anyhow::Result<Usage> {
+    Usage::of(Pid::from_raw(role.pid().try_into()?))
+}
+
+fn migrate(stack: &Stack, database: &str) -> anyhow::Result<()> {
+    let migrated = in_database(stack.command("migrate"), database).output()?;
+    ensure!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
+    Ok(())
+}
+
+fn start(stack: &Stack, database: &str, kept: bool) -> Role {
+    let mut command = in_database(stack.command("aggregate"), database);
+    // The harness has a price book; the default is none.
+    command.env_remove("CALLMETER__AGGREGATOR__PRICES");
+    command.env("CALLMETER__AGGREGATOR__GROUP", database);
+    command.env("CALLMETER__AGGREGATOR__CALLS", kept.to_string());
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let settings = vec![("CALLMETER__METRICS__LISTEN".to_owned(), metrics.clone())];
+    Role::start(command, database.to_owned(), metrics, settings, stack.folder.path())
+}
+
+fn in_database(mut command: Command, database: &str) -> Command {
+    command.env("CALLMETER__CLICKHOUSE__DATABASE", database);
+    command
+}
