@@ -26,9 +26,8 @@ use report::{Acks, Case, Report};
 use std::{sync::Arc, time::Duration};
 use subject::Subject;
 
-/// Requests in flight of one event each, so many that the linger does not leave a server idle; larger ones have fewer,
-/// down to [`LEAST_IN_FLIGHT`].
-const IN_FLIGHT: usize = 512;
+/// Requests in flight of one event each; larger ones have fewer, down to [`LEAST_IN_FLIGHT`].
+const IN_FLIGHT: usize = 128;
 const LEAST_IN_FLIGHT: usize = 16;
 
 fn main() -> anyhow::Result<()> {
