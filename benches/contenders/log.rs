@@ -14,8 +14,8 @@ use rdkafka::{
 };
 use std::time::Duration;
 
-/// Event times of a log span this long, so that each key has a few windows.
-const SPAN_US: u64 = 180_000_000;
+/// Event times of a log span this long: with those that come late a little more than one window.
+const SPAN_US: u64 = 45_000_000;
 /// Events come up to this late.
 const LATE_US: u64 = 20_000_000;
 /// Every so many records one is a repetition.
@@ -129,7 +129,8 @@ impl Shape {
             latency_us: (dice(5) % 50 > 0).then(|| (5_000.0 * 400_f64.powf(share(6))) as u64),
             attempt: 1 + u32::from(dice(7) % 10 == 0),
             bytes_in: Some(dice(8) % 20_000),
-            cost: (dice(9) % 2 == 0).then(|| Cost {
+            // Every second key tells what its calls cost.
+            cost: mix(key).is_multiple_of(2).then(|| Cost {
                 amount: Amount::from_units(i128::from(dice(10) % 9_999_999_999)).unwrap_or_default(),
                 currency: if customer.is_multiple_of(10) { "EUR" } else { "USD" }.into(),
             }),

@@ -229,6 +229,9 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
         .set("client.id", "callmeter-ingest")
         .set("compression.type", "lz4")
         .set("linger.ms", config.linger_ms.to_string())
+        // With idempotence librdkafka has one request per partition in flight, and while the next of that partition is due it
+        // spins, unless another partition's request waits for the connection; with the usual 5 few do.
+        .set("max.in.flight.requests.per.connection", "2")
         .set("queue.buffering.max.kbytes", (memory / 1024).to_string())
         .set("queue.buffering.max.messages", (memory / SMALL_RECORD_BYTES).min(10_000_000).to_string())
         .set("topic.metadata.refresh.interval.ms", "30000");

@@ -57,7 +57,10 @@ const HEADER_PREFIXES: &[&str] = &[
 /// The name under which a response header is kept; `None` drops it. Underscores, as OpenTelemetry
 /// libraries write them, are dashes.
 pub fn header_name(name: &str, profiles: &Catalogue) -> Option<String> {
-    let name: String = name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect();
+    let mut name = name.to_ascii_lowercase();
+    if name.contains('_') {
+        name = name.replace('_', "-");
+    }
     let passes = HEADERS.contains(&name.as_str())
         || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || profiles.reads_header(&name);
