@@ -42,9 +42,9 @@ fn partition_read(fetcher: &Arc<Fetcher>, partition: i32) -> anyhow::Result<(u64
     let mut tap = fetcher.tap(partition, start)?;
     let (mut records, mut bytes) = (0, 0);
     while tap.position() < end {
-        tap.take(PATIENCE, end, |record| {
-            records += 1;
-            bytes += record.value.len() as u64;
+        tap.take(PATIENCE, end, |chunk| {
+            records += chunk.len() as u64;
+            bytes += chunk.iter().map(|record| record.value.len() as u64).sum::<u64>();
         })?;
     }
     Ok((records, bytes))
