@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct AggregatorConfig {
     /// Length of a window; divides an hour.
     pub window: SignedDuration,
-    /// Longest time that a counted event waits to become visible.
+    /// Time that a counted event waits to become visible; up to six times that while its partition is behind, and longer
+    /// where `inserts_per_second` asks for it.
     pub flush_interval: SignedDuration,
     /// Inserts that all partitions of this process together begin in a second, of rollups and as many of raw calls;
     /// with more partitions each stores less often.

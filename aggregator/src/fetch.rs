@@ -160,7 +160,7 @@ impl Fetcher {
             return Err(FetchError::Start(partition, problem));
         }
         let messages = vec![std::ptr::null_mut(); BATCH];
-        Ok(Tap { fetcher: Arc::clone(self), partition, queue, messages, next: offset })
+        Ok(Tap { fetcher: Arc::clone(self), partition, queue, messages, next: offset, behind: false })
     }
 }
 
@@ -178,6 +178,7 @@ pub struct Tap {
     queue: *mut sys::rd_kafka_queue_t,
     messages: Vec<*mut sys::rd_kafka_message_t>,
     next: i64,
+    behind: bool,
 }
 
 // SAFETY: a librdkafka queue may be used from any thread; the message buffer is empty between calls.
@@ -187,6 +188,11 @@ impl Tap {
     /// Offset after the last record that was handed over.
     pub fn position(&self) -> i64 {
         self.next
+    }
+
+    /// Whether more had arrived than was last handed over at once.
+    pub fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// Hands over what has arrived, at most [`CHUNK`] records at once, waiting at most `timeout` for the first: at most as
@@ -207,6 +213,7 @@ impl Tap {
             sys::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
         };
         let taken = usize::try_from(taken).unwrap_or(0);
+        self.behind = taken == self.messages.len();
         let mut result = Ok(());
         for begin in (0..taken).step_by(CHUNK) {
             let messages = begin..taken.min(begin + CHUNK);

@@ -23,6 +23,8 @@ use std::{
 
 /// Pause before a read that could not start is tried again.
 const START_AGAIN: Duration = Duration::from_millis(500);
+/// How many times as old a batch may become while its partition is behind.
+const AGES_BEHIND: u32 = 6;
 /// Bytes of series after which they are forgotten between two batches.
 const DESK_BYTES: usize = 64 << 20;
 
@@ -132,10 +134,12 @@ impl Filling {
         self.began.map(|began| began.elapsed())
     }
 
-    /// Whether the batch should be stored: it is as old as this, or full.
+    /// Whether the batch should be stored: it is as old as this, or several times that while the log has more, or full.
     pub(crate) fn is_due(&self, assignment: &Assignment, oldest: Duration) -> bool {
-        let old = self.age().is_some_and(|age| age >= oldest);
-        matches!(self.reading, Reading::Running(_)) && (old || self.is_full(assignment))
+        let Reading::Running(reader) = &self.reading else { return false };
+        // What waits to be read is late already, and fewer, larger inserts catch up sooner.
+        let oldest = if reader.is_behind() { oldest.saturating_mul(AGES_BEHIND) } else { oldest };
+        self.age().is_some_and(|age| age >= oldest) || self.is_full(assignment)
     }
 
     /// Whether there is a log to read and room for what it holds.

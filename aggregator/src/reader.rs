@@ -76,6 +76,11 @@ impl Reader {
         self.tap.position()
     }
 
+    /// Whether the log has more than was last read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.tap.is_behind()
+    }
+
     /// Judges what has arrived, waiting at most `timeout` for the first record; `until` as in [`Tap::take`].
     pub(crate) fn read(
         &mut self,
