@@ -5,14 +5,13 @@
 
 use apache_avro::from_avro_datum;
 use callmeter_aggregator::{
-    dedup::{Identity, Memory},
-    facts::Facts,
-    fetch::CHUNK,
+    fetch::{CHUNK, Record},
     fold::{self, Batch, Desk},
-    plan::{Fields, Plan},
+    judge::{Judge, Judged, Verdict},
+    plan::Plan,
     pricing::Pricing,
     rows::{Owner, of_batch},
-    waits::Waits,
+    schema::Schemas,
 };
 use callmeter_prices::Book;
 use callmeter_schemas::{Amount, CallEvent, Cost, ErrorClass, QuotaObservation, avro};
@@ -51,7 +50,7 @@ fn quota(policy: &str, remaining: u64) -> QuotaObservation {
     }
 }
 
-fn payloads(keys: u64, load: Load) -> Vec<Vec<u8>> {
+fn records(keys: u64, load: Load) -> Vec<Vec<u8>> {
     let event = |number: u64| {
         let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys;
         CallEvent {
@@ -88,9 +87,14 @@ fn payloads(keys: u64, load: Load) -> Vec<Vec<u8>> {
     let encode = |number| {
         let mut record = Vec::new();
         avro::encode(&event(number), &mut record);
-        record.split_off(avro::FRAME_BYTES)
+        record
     };
     (0..EVENTS as u64).map(encode).collect()
+}
+
+/// Without their frames.
+fn payloads(keys: u64, load: Load) -> Vec<Vec<u8>> {
+    records(keys, load).into_iter().map(|mut record| record.split_off(avro::FRAME_BYTES)).collect()
 }
 
 /// Everything that `cargo bench` runs.
@@ -165,7 +169,6 @@ fn decode(criterion: &mut Criterion) {
 }
 
 fn fold(criterion: &mut Criterion) {
-    let Ok(plan) = Plan::compile(avro::call_event_schema()) else { return };
     let mut group = criterion.benchmark_group("decode, check, deduplicate, fold");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(20);
     let loads = [
@@ -174,12 +177,12 @@ fn fold(criterion: &mut Criterion) {
         (Load::PricedWithQuotas, ", priced, two quotas, waits"),
     ];
     for (keys, (load, name)) in [100, 10_000].into_iter().flat_map(|keys| loads.map(|load| (keys, load))) {
-        let events = payloads(keys, load);
+        let events = records(keys, load);
         group.bench_function(format!("{keys} keys{name}"), |bench| {
             bench.iter_batched(
                 Fold::new,
                 |mut fold| {
-                    fold.all(&plan, &events);
+                    fold.all(&events);
                     fold
                 },
                 BatchSize::PerIteration,
@@ -193,54 +196,54 @@ fn fold(criterion: &mut Criterion) {
 struct Fold {
     batch: Batch,
     desk: Desk,
-    memory: Memory,
-    waits: Waits,
+    judge: Judge,
 }
 
 impl Fold {
     fn new() -> Self {
+        let Ok(schemas) = Schemas::new(&BTreeMap::new()) else {
+            unreachable!("the built-in schema compiles")
+        };
         let book = Book::parse("bench", BOOK).unwrap_or_else(|_| Book::empty());
         Self {
             batch: Batch::new(0),
             desk: Desk::new(60, Pricing::new(Arc::new(book))),
-            memory: Memory::new(1_000_000),
-            waits: Waits::new(1_000_000),
+            judge: Judge::new(Arc::new(schemas), 1_000_000),
         }
     }
 
-    fn all(&mut self, plan: &Plan, events: &[Vec<u8>]) {
-        for (chunk, payloads) in events.chunks(CHUNK).enumerate() {
-            self.chunk(plan, (chunk * CHUNK) as i64, payloads);
-        }
-    }
-
-    /// As the reader and the batch that is being filled do it.
-    fn chunk(&mut self, plan: &Plan, first: i64, payloads: &[Vec<u8>]) {
-        let mut fields = vec![Fields::default(); payloads.len()];
-        let read = payloads.iter().zip(&mut fields);
-        let whole = read.map_while(|(payload, fields)| plan.read_into(payload, fields).ok()).count();
-        let facts: Vec<_> = fields[..whole].iter().filter_map(|fields| Facts::check(fields).ok()).collect();
-        let identity = |facts: &Facts<'_>| Identity::of(facts.workspace, facts.id);
-        let identities: Vec<_> = facts.iter().map(identity).collect();
-        (first..).zip(&identities).for_each(|(offset, id)| self.memory.look_ahead(offset, *id));
-        let mut calls = Vec::with_capacity(facts.len());
-        for ((offset, facts), identity) in (first..).zip(&facts).zip(identities) {
-            self.batch.took(offset, 0);
-            let wait_ignored = self.waits.ignored(offset, facts);
-            if self.memory.is_duplicate(offset, identity) {
-                self.batch.duplicates += 1;
-            } else {
-                calls.push(fold::Call { offset, facts, wait_ignored });
+    fn all(&mut self, values: &[Vec<u8>]) {
+        for (chunk, values) in values.chunks(CHUNK).enumerate() {
+            let (first, mut records) = ((chunk * CHUNK) as i64, [Record::default(); CHUNK]);
+            for (record, (offset, value)) in records.iter_mut().zip((first..).zip(values)) {
+                *record = Record { offset, value, ..Record::default() };
             }
+            self.chunk(&records[..values.len()]);
         }
-        self.batch.count(&calls, &mut self.desk);
+    }
+
+    /// As the batch that is being filled takes them.
+    fn chunk(&mut self, records: &[Record<'_>]) {
+        let Self { batch, desk, judge } = self;
+        judge.judge(records, |judged| {
+            let mut calls = Vec::with_capacity(judged.len());
+            for Judged { record, verdict } in judged {
+                batch.took(record.offset, 0);
+                match verdict {
+                    Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
+                        calls.push(fold::Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
+                    }
+                    _ => batch.duplicates += 1,
+                }
+            }
+            batch.count(&calls, desk);
+        });
     }
 }
 
 fn block(criterion: &mut Criterion) {
-    let Ok(plan) = Plan::compile(avro::call_event_schema()) else { return };
     let mut fold = Fold::new();
-    fold.all(&plan, &payloads(10_000, Load::ToldCost));
+    fold.all(&records(10_000, Load::ToldCost));
     let mut group = criterion.benchmark_group("block of one batch");
     group.throughput(Throughput::Elements(fold.batch.cells.len() as u64)).sample_size(20);
     let owner = Owner { src: "cluster:callmeter.calls.v1:topic", part: 0 };

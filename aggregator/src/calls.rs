@@ -9,8 +9,9 @@
 use crate::{
     call_rows::{COLUMNS, CallRows, Found},
     clickhouse::{Standing, brief},
+    judge::{Judged, Verdict},
     lane::Assignment,
-    reader::{Judged, Reader, Verdict},
+    reader::Reader,
 };
 use bytes::Bytes;
 use std::time::{Duration, Instant};

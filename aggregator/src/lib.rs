@@ -20,6 +20,7 @@ pub mod dedup;
 pub mod facts;
 pub mod fold;
 pub mod intern;
+pub mod judge;
 pub mod native;
 pub mod plan;
 pub mod pricing;
