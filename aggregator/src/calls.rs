@@ -23,7 +23,7 @@ const FLUSH_AFTER: Duration = Duration::from_secs(1);
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Rows and bytes of one insert.
 const MAX_ROWS: usize = 50_000;
-const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 8 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Writes a partition's attempts until told to stop.

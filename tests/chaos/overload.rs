@@ -36,8 +36,8 @@ const AGGREGATOR: [(&str, &str); 3] = [
     ("AGGREGATOR__FETCH_AHEAD_BYTES", "4194304"),
     ("AGGREGATOR__MAX_BATCH_KEYS", "10000"),
 ];
-/// Four partitions, two lanes each: memory of ids and what is fetched ahead; batches; the rest.
-const AGGREGATOR_BOUND: u64 = 8 * (14 * MIB + 4 * MIB) + 4 * 32 * MIB + 128 * MIB;
+/// Four partitions, two lanes each: memory of ids and what is fetched ahead; batches and raw calls; the rest.
+const AGGREGATOR_BOUND: u64 = 8 * (14 * MIB + 4 * MIB) + 4 * (32 + 32) * MIB + 128 * MIB;
 const MIB: u64 = 1 << 20;
 
 /// What the flood shares.
