@@ -15,6 +15,7 @@ pub mod config;
 pub mod metrics;
 pub mod pipeline;
 
+pub mod cell;
 mod cells;
 pub mod dedup;
 pub mod facts;

@@ -5,7 +5,8 @@
 //! which the insert names.
 
 use crate::{
-    fold::{Batch, Cell, Desk, Rare, Usage},
+    cell::{Cell, Rare, Usage},
+    fold::{Batch, Desk},
     native::{self, Block},
     pricing::Pricing,
     quotas::QuotaCell,

@@ -113,6 +113,7 @@ const PURE: [(&str, &[&str]); 6] = [
         "aggregator/src",
         &[
             "call_rows",
+            "cell",
             "cells",
             "decision",
             "decision/rows",
@@ -121,6 +122,7 @@ const PURE: [(&str, &[&str]); 6] = [
             "fold",
             "general",
             "intern",
+            "judge",
             "native",
             "plan",
             "plan/fields",

@@ -2,7 +2,10 @@
 
 use super::*;
 use callmeter_prices::Book;
-use callmeter_schemas::{Amount, histogram::MAX_LATENCY_US};
+use callmeter_schemas::{
+    Amount, ErrorClass,
+    histogram::{MAX_LATENCY_US, bucket_of},
+};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 

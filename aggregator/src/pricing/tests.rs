@@ -113,7 +113,7 @@ fn prices_of_the_book_become_cost_or_usage_and_told_costs_win() {
         call("GET /c", |event| event.integration = "unpriced".into()),
     ];
     (0..).zip(&events).for_each(|(offset, event)| count(&mut batch, offset, event, &mut desk));
-    let line = |cell: &crate::fold::Cell| {
+    let line = |cell: &crate::cell::Cell| {
         let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
         let rare = cell.rare.as_deref().cloned().unwrap_or_default();
         let money = |units| Amount::from_units(units).expect("bounded").to_string();
