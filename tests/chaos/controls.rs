@@ -35,7 +35,7 @@ const CONTROLS: [Control; 10] = [
     Control {
         bug: "CommitFirst",
         meaning: "position committed before the insert",
-        faults: "connections to ClickHouse",
+        faults: "SIGKILL of an aggregator",
         faults_per_round: 10,
     },
     Control {
