@@ -30,7 +30,8 @@ const DRAIN: Duration = Duration::from_secs(300);
 /// Settings that bound the memory of a process, and what it may use with them, bytes.
 const INGEST: [(&str, &str); 2] =
     [("INGEST__BODY_MEMORY_BYTES", "50331648"), ("INGEST__PRODUCER_MEMORY_BYTES", "33554432")];
-const INGEST_BOUND: u64 = 48 * MIB + 32 * MIB + 128 * MIB;
+/// Bodies, what waits for Kafka, 64 KiB for each open connection, the rest.
+const INGEST_BOUND: u64 = 48 * MIB + 32 * MIB + (OPEN + STEADY) * 64 * 1024 + 128 * MIB;
 const AGGREGATOR: [(&str, &str); 3] = [
     ("AGGREGATOR__DUPLICATE_HORIZON", "500000"),
     ("AGGREGATOR__FETCH_AHEAD_BYTES", "4194304"),
