@@ -9,30 +9,47 @@ use crate::{
     lane::{Assignment, Lane},
     rows::Owner,
 };
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// A ClickHouse that was just started may not answer yet: it is asked again after this time, so many times.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
+const QUESTIONS: u32 = 20;
 
 /// Compares the partition's ledger with its marker, and says when they differ.
 pub(crate) fn check(assignment: &Assignment) {
-    let Assignment { lane, source, partition, .. } = assignment;
-    let (lane, source, partition) = (lane.clone(), source.clone(), *partition);
-    lane.runtime.clone().spawn(async move { compare(&lane, &source, partition).await });
+    let Assignment { lane, source, partition, stop, .. } = assignment;
+    let (lane, source, partition, stop) = (lane.clone(), source.clone(), *partition, Arc::clone(stop));
+    lane.runtime.clone().spawn(async move {
+        for _ in 0..QUESTIONS {
+            if compare(&lane, &source, partition).await || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    });
 }
 
-async fn compare(lane: &Lane, source: &str, partition: i32) {
-    match lane.store.missing(Owner { src: source, part: partition }).await {
-        Ok(missing) => {
-            lane.metrics.ledger(partition, missing);
-            if missing != 0 {
-                tracing::error!(
-                    source,
-                    partition,
-                    missing,
-                    "the ledger does not tell of every record below the marker: ClickHouse lost rows that it had \
-                     stored; see the view ledger, and count them anew with callmeter rebuild"
-                );
-            }
-        }
+/// Whether ClickHouse answered.
+async fn compare(lane: &Lane, source: &str, partition: i32) -> bool {
+    let missing = match lane.store.missing(Owner { src: source, part: partition }).await {
+        Ok(missing) => missing,
         Err(error) => {
-            tracing::warn!(partition, error = %brief(&error), "ledger not compared with its marker")
+            tracing::warn!(partition, error = %brief(&error), "ledger not compared with its marker yet");
+            return false;
         }
+    };
+    lane.metrics.ledger(partition, missing);
+    if missing != 0 {
+        tracing::error!(
+            source,
+            partition,
+            missing,
+            "the ledger does not tell of every record below the marker: ClickHouse lost rows that it had \
+             stored; see the view ledger, and count them anew with callmeter rebuild"
+        );
     }
+    true
 }
