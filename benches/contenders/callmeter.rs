@@ -1,12 +1,12 @@
 //! The product: `callmeter aggregate`, with default settings, in a database and a consumer group of its own.
 
-use crate::{site::Site, usage::Usage};
+use crate::site::Site;
 use anyhow::ensure;
 use callmeter_harness::{
     role::Role,
-    stack::{Stack, free_port, within},
+    stack::{READY, Stack, free_port, within},
+    usage::Usage,
 };
-use nix::unistd::Pid;
 use std::{process::Command, time::Duration};
 
 /// Reads the log until its markers reach the end, and the positions of single calls too when they are `kept`.
@@ -24,7 +24,7 @@ pub(crate) async fn run(site: &Site, database: &str, kept: bool) -> anyhow::Resu
         };
         site.reaches(query, site.log.shape.events, lives).await?;
     }
-    let usage = usage(&role)?;
+    let usage = Usage::of(role.pid())?;
     role.terminate();
     Ok(usage)
 }
@@ -33,15 +33,11 @@ pub(crate) async fn run(site: &Site, database: &str, kept: bool) -> anyhow::Resu
 pub(crate) async fn startup(stack: &Stack) -> anyhow::Result<Duration> {
     migrate(stack, "startup")?;
     let mut role = start(stack, "startup", true);
-    let url = format!("http://{}/readyz", role.metrics);
-    let ready = within(Duration::from_secs(60), async || {
-        let answer = stack.http.get(&url).send().await.map_err(|error| error.to_string())?;
-        if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
-    });
-    ready
+    let url = format!("http://{}", role.metrics);
+    within(READY, || stack.is_ready(&url))
         .await
         .map_err(|problem| anyhow::anyhow!("the aggregator is not ready: {problem}: {}", role.tail()))?;
-    let used = usage(&role)?.cpu;
+    let used = Usage::of(role.pid())?.cpu;
     role.terminate();
     stack.execute("DROP DATABASE startup SYNC").await;
     eprintln!("the aggregator's start costs {} ms of CPU", used.as_millis());
@@ -55,10 +51,6 @@ pub(crate) fn answer(database: &str) -> String {
          sum(cost) AS cost, arraySum(mapValues(sumMap(latency))) AS latencies FROM {database}.rollups \
          GROUP BY customer, integration, window"
     )
-}
-
-fn usage(role: &Role) -> anyhow::Result<Usage> {
-    Usage::of(Pid::from_raw(role.pid().try_into()?))
 }
 
 fn migrate(stack: &Stack, database: &str) -> anyhow::Result<()> {

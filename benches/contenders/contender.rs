@@ -6,9 +6,9 @@
 use crate::{
     PLAY, callmeter, clickhouse_kafka, idiomatic, null,
     site::{self, Site},
-    usage::{Usage, forget_peak},
 };
 use anyhow::{Context, ensure};
+use callmeter_harness::usage::{Usage, forget_peak};
 use clap::ValueEnum;
 use nix::unistd::Pid;
 use serde::Serialize;

@@ -17,7 +17,6 @@ mod registry;
 mod report;
 mod site;
 mod svg;
-mod usage;
 
 use agree::Agreement;
 use anyhow::bail;

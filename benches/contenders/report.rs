@@ -7,13 +7,10 @@ use crate::{
     contender::{Contender, Figures},
     log::Log,
 };
+use callmeter_harness::spread::Spread;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 /// Who stands above the line of a ratio.
 const NUMERATORS: [Contender; 2] = [Contender::Callmeter, Contender::CallmeterRollups];
@@ -32,39 +29,6 @@ pub(crate) struct Series {
     pub(crate) rounds: Vec<BTreeMap<Contender, Figures>>,
 }
 
-/// The middle and the range of some values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    /// `None` of no values.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        let half = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) {
-            (values[half - 1] + values[half]) / 2.0
-        } else {
-            values[half]
-        };
-        Some(Self { median, least, most })
-    }
-
-    fn json(self) -> Value {
-        json!({ "median": self.median, "min": self.least, "max": self.most })
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:.3} ({:.3}..{:.3})", self.median, self.least, self.most)
-    }
-}
-
 impl Series {
     pub(crate) fn contenders(&self) -> impl Iterator<Item = Contender> {
         let played = |contender: &&Contender| self.rounds.iter().any(|round| round.contains_key(contender));
@@ -72,7 +36,7 @@ impl Series {
     }
 
     fn spread(&self, contender: Contender, value: impl Fn(&Figures) -> f64) -> Option<Spread> {
-        Spread::of(self.rounds.iter().filter_map(|round| round.get(&contender)).map(value).collect())
+        Spread::of(self.rounds.iter().filter_map(|round| round.get(&contender)).map(value))
     }
 
     pub(crate) fn median(&self, contender: Contender, value: impl Fn(&Figures) -> f64) -> f64 {
@@ -93,7 +57,7 @@ impl Series {
         let in_round = |round: &BTreeMap<Contender, Figures>| {
             Some(cpu(round.get(&above)?).as_secs_f64() / cpu(round.get(&below)?).as_secs_f64())
         };
-        Spread::of(self.rounds.iter().filter_map(in_round).collect())
+        Spread::of(self.rounds.iter().filter_map(in_round))
     }
 
     fn pairs(&self) -> impl Iterator<Item = (Contender, Contender)> {
@@ -154,7 +118,7 @@ pub(crate) fn table(series: &Series) -> String {
     }
     let _ = writeln!(text, "\n{:<38} {:<26} with ClickHouse's", "paired ratios of CPU", "own process");
     for (above, below) in series.pairs() {
-        let show = |spread: Option<Spread>| spread.map_or_else(String::new, |spread| spread.to_string());
+        let show = |spread: Option<Spread>| spread.map_or_else(String::new, |spread| format!("{spread:.3}"));
         let own = show(series.ratio(above, below, Figures::aggregating));
         let total = show(series.ratio(above, below, Figures::total));
         let _ = writeln!(text, "{:<38} {own:<26} {total}", format!("{} ÷ {}", above.name(), below.name()));
@@ -176,7 +140,7 @@ pub(crate) fn json(all: &[Series]) -> Value {
 fn series_json(series: &Series) -> Value {
     let shape = series.log.shape;
     let contender = |contender: Contender| {
-        let spread = |value: &dyn Fn(&Figures) -> f64| series.spread(contender, value).map(Spread::json);
+        let spread = |value: &dyn Fn(&Figures) -> f64| series.spread(contender, value);
         json!({
             "contender": contender.name(),
             "process_ns_per_event": spread(&|figures| series.per_event(figures.process.cpu)),
@@ -191,8 +155,8 @@ fn series_json(series: &Series) -> Value {
         json!({
             "of": above.name(),
             "to": below.name(),
-            "process": series.ratio(above, below, Figures::aggregating).map(Spread::json),
-            "with_clickhouse": series.ratio(above, below, Figures::total).map(Spread::json),
+            "process": series.ratio(above, below, Figures::aggregating),
+            "with_clickhouse": series.ratio(above, below, Figures::total),
         })
     };
     json!({

@@ -3,10 +3,9 @@
 use crate::{
     callmeter,
     log::{Log, Shape},
-    usage::Usage,
 };
 use anyhow::{Context, ensure};
-use callmeter_harness::stack::Stack;
+use callmeter_harness::{stack::Stack, usage::Usage};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 

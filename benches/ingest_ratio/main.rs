@@ -11,15 +11,15 @@ mod bodies;
 mod load;
 mod options;
 mod parse_only;
-mod process;
 mod report;
-mod stats;
 mod subject;
 mod svg;
 
 use anyhow::{Context, ensure};
 use bodies::Request;
+use callmeter_harness::usage::Usage;
 use load::Load;
+use nix::unistd::Pid;
 use options::{Length, Options};
 use parse_only::ParseOnly;
 use report::{Acks, Case, Report};
@@ -77,7 +77,8 @@ fn measure(options: &Options, subject: &Subject, control: &ParseOnly) -> anyhow:
             eprintln!("round {round}, batch {}: {}", case.batch, case.last());
         }
     }
-    let memory_mib = (process::peak_memory_mib(subject.pid())?, process::peak_memory_mib(control.pid())?);
+    let peak_mib = |pid| anyhow::Ok(Usage::of(pid)?.peak_bytes as f64 / 1_048_576.0);
+    let memory_mib = (peak_mib(subject.pid())?, peak_mib(control.pid())?);
     let (acks, sent) = acks(options, subject, cases.first().context("no batches")?)?;
     ensure!(subject.stored()? == accepted + sent, "the topic did not grow by the accepted events");
     Ok(Report { cases, acks, memory_mib, seed: options.seed, events: accepted + sent })
@@ -99,7 +100,7 @@ fn acks(options: &Options, subject: &Subject, fullest: &Case) -> anyhow::Result<
         let ingest = load::run(&load)?.latencies;
         let alone = bare.run(most, per_second)?;
         sent += (ingest.len() + alone.len()) as u64;
-        acks.add(ingest, alone);
+        acks.add(&ingest, &alone);
         eprintln!("acks, round {round}: {}", acks.last());
     }
     Ok((acks, sent))
@@ -111,10 +112,10 @@ fn load(batch: usize, requests: &Arc<Vec<Request>>, length: Length) -> Load {
 }
 
 /// Sends a load to a server; what the server's process used for it.
-fn run(load: &Load, to: std::net::SocketAddr, pid: u32, batch: usize) -> anyhow::Result<report::Measured> {
-    let before = process::cpu_seconds(pid)?;
+fn run(load: &Load, to: std::net::SocketAddr, pid: Pid, batch: usize) -> anyhow::Result<report::Measured> {
+    let before = Usage::of(pid)?.cpu;
     let answered = load::run(&Load { to, ..load.clone() })?;
-    let cpu_seconds = process::cpu_seconds(pid)? - before;
+    let cpu_seconds = (Usage::of(pid)?.cpu - before).as_secs_f64();
     let events = answered.requests * batch as u64;
     Ok(report::Measured { events, requests: answered.requests, seconds: answered.seconds, cpu_seconds })
 }

@@ -14,6 +14,7 @@ use axum::{
     routing::post,
     serve::ListenerExt,
 };
+use nix::unistd::Pid;
 use serde::Deserialize;
 use std::{
     borrow::Cow,
@@ -123,8 +124,8 @@ impl ParseOnly {
         Ok(Self { address: line.trim().parse().context("the control told no address")?, child })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 }
 

@@ -1,10 +1,8 @@
 //! The result: measurements enter, a table on standard output, `ingest.json` and `ingest.svg` leave.
 
-use crate::{
-    stats::{Spread, quantile},
-    svg,
-};
+use crate::svg;
 use anyhow::Context;
+use callmeter_harness::spread::{Spread, quantile};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 
@@ -51,19 +49,19 @@ impl Case {
     }
 
     pub(crate) fn requests_per_second(&self) -> f64 {
-        Spread::of(self.rounds.iter().map(|(ingest, _)| ingest.requests as f64 / ingest.seconds)).median
+        spread(self.rounds.iter().map(|(ingest, _)| ingest.requests as f64 / ingest.seconds)).median
     }
 
     fn ingest_us(&self) -> Spread {
-        Spread::of(self.rounds.iter().map(|(ingest, _)| ingest.us_per_event()))
+        spread(self.rounds.iter().map(|(ingest, _)| ingest.us_per_event()))
     }
 
     fn parse_only_us(&self) -> Spread {
-        Spread::of(self.rounds.iter().map(|(_, control)| control.us_per_event()))
+        spread(self.rounds.iter().map(|(_, control)| control.us_per_event()))
     }
 
     pub(crate) fn ratio(&self) -> Spread {
-        Spread::of(self.rounds.iter().map(|(ingest, control)| ingest.us_per_event() / control.us_per_event()))
+        spread(self.rounds.iter().map(|(ingest, control)| ingest.us_per_event() / control.us_per_event()))
     }
 
     /// The most that the ratio may be.
@@ -85,16 +83,10 @@ impl Acks {
         Self { linger_ms, per_second, rounds: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, ingest: Vec<Duration>, alone: Vec<Duration>) {
+    pub(crate) fn add(&mut self, ingest: &[Duration], alone: &[Duration]) {
         let ms =
-            |times: Vec<Duration>| times.iter().map(|time| time.as_secs_f64() * 1e3).collect::<Vec<f64>>();
-        let (mut ingest, mut alone) = (ms(ingest), ms(alone));
-        self.rounds.push([
-            quantile(&mut ingest, 0.5),
-            quantile(&mut ingest, 0.99),
-            quantile(&mut alone, 0.5),
-            quantile(&mut alone, 0.99),
-        ]);
+            |times: &[Duration], share| quantile(times, share).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+        self.rounds.push([ms(ingest, 0.5), ms(ingest, 0.99), ms(alone, 0.5), ms(alone, 0.99)]);
     }
 
     pub(crate) fn last(&self) -> String {
@@ -103,12 +95,12 @@ impl Acks {
     }
 
     fn of(&self, place: usize) -> Spread {
-        Spread::of(self.rounds.iter().map(|round| round[place]))
+        spread(self.rounds.iter().map(|round| round[place]))
     }
 
     /// The most that the p99 of ingest may be.
     fn bound_ms(&self) -> Spread {
-        Spread::of(self.rounds.iter().map(|round| self.linger_ms as f64 + 2.0 * round[3]))
+        spread(self.rounds.iter().map(|round| self.linger_ms as f64 + 2.0 * round[3]))
     }
 }
 
@@ -144,9 +136,9 @@ impl Report {
                 "{:>6} {:>8.0} {:>24} {:>24} {:>24} {:>7}\n",
                 case.batch,
                 case.event_bytes,
-                told(case.ingest_us()),
-                told(case.parse_only_us()),
-                told(case.ratio()),
+                case.ingest_us(),
+                case.parse_only_us(),
+                case.ratio(),
                 case.target()
             );
         }
@@ -156,11 +148,11 @@ impl Report {
              bound {} ms\n",
             acks.per_second,
             acks.linger_ms,
-            told(acks.of(0)),
-            told(acks.of(1)),
-            told(acks.of(2)),
-            told(acks.of(3)),
-            told(acks.bound_ms())
+            acks.of(0),
+            acks.of(1),
+            acks.of(2),
+            acks.of(3),
+            acks.bound_ms()
         );
         table += &format!(
             "memory at most: ingest {:.0} MiB, parse-only {:.0} MiB\n",
@@ -201,6 +193,7 @@ impl Report {
     }
 }
 
-fn told(spread: Spread) -> String {
-    format!("{:.2} ({:.2}..{:.2})", spread.median, spread.min, spread.max)
+/// Of the rounds, of which there is one at least.
+fn spread(values: impl IntoIterator<Item = f64>) -> Spread {
+    Spread::of(values).unwrap_or_default()
 }

@@ -2,15 +2,13 @@
 
 use anyhow::Context;
 use callmeter_harness::{
-    stack::{RUNTIME, Stack, eventually, free_port},
+    stack::{READY, RUNTIME, Stack, eventually, free_port},
     topic::Topic,
 };
 use callmeter_ingest::IngestConfig;
 use callmeter_schemas::topics;
-use std::{net::SocketAddr, time::Duration};
-
-/// Time until ingest has seen the topic's partitions.
-const READY: Duration = Duration::from_secs(30);
+use nix::unistd::Pid;
+use std::net::SocketAddr;
 
 /// The installation.
 pub(crate) struct Subject {
@@ -26,12 +24,8 @@ impl Subject {
             // A broker as it is run for throughput, not one that starts soonest.
             let mut stack = Stack::start(|engines| engines.kafka.fast_start = false).await;
             let ingest = stack.role("ingest", &[("INGEST__LISTEN", &address)]).await;
-            let ready = format!("http://{address}/readyz");
-            eventually("ingest is ready", READY, async || {
-                let answer = stack.http.get(&ready).send().await.map_err(|error| error.to_string())?;
-                if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
-            })
-            .await;
+            let url = format!("http://{address}");
+            eventually("ingest has seen the topic's partitions", READY, || stack.is_ready(&url)).await;
             (stack, ingest)
         });
         Ok(Self { stack, ingest, address: address.parse().context("no address")? })
@@ -45,7 +39,7 @@ impl Subject {
         self.address
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> Pid {
         self.stack.roles[self.ingest].pid()
     }
 

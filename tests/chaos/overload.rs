@@ -8,6 +8,7 @@ use callmeter_harness::{
     oracle::Outcome,
     stack::{Stack, within},
     topic::Topic,
+    usage::Usage,
 };
 use std::{
     collections::BTreeMap,
@@ -93,7 +94,7 @@ pub(crate) async fn run(seconds: u64) -> bool {
     println!("lag at its end {lag} records, drained {:.1} s later", drained.as_secs_f64());
     for (role, bound) in [(aggregator - 1, INGEST_BOUND), (aggregator, AGGREGATOR_BOUND)] {
         let role = &stack.roles[role];
-        let peak = peak(role.pid());
+        let peak = Usage::of(role.pid()).expect("the role runs").peak_bytes;
         println!("{:<12} peak {:>4} MiB of at most {} MiB", role.name, peak / MIB, bound / MIB);
         if peak > bound {
             violations
@@ -215,13 +216,6 @@ async fn drain(stack: &Stack) -> (i64, Duration) {
     })
     .await;
     (lag, began.elapsed())
-}
-
-/// Most memory that a process ever had, bytes.
-fn peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

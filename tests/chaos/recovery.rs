@@ -5,6 +5,7 @@
 
 use callmeter_harness::{
     producer::{self, Direct},
+    spread::quantile,
     stack::{Stack, eventually},
     topic::Topic,
 };
@@ -54,11 +55,9 @@ pub(crate) async fn run(kills: usize) -> bool {
     println!("recovery: {kills} kills in each setting, {HISTORY} records in the log");
     println!("{:<40} {:>9} {:>9} {:>9}", "SETTING", "MEDIAN", "P99", "LONGEST");
     for setting in &SETTINGS {
-        let mut times = measure(setting, kills).await;
-        times.sort();
-        let at = |share: f64| times[((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1];
-        let [median, p99, longest] =
-            [at(0.5), at(0.99), at(1.0)].map(|time| format!("{} ms", time.as_millis()));
+        let times = measure(setting, kills).await;
+        let at = |share| format!("{} ms", quantile(&times, share).unwrap_or_default().as_millis());
+        let [median, p99, longest] = [0.5, 0.99, 1.0].map(at);
         println!("{:<40} {median:>9} {p99:>9} {longest:>9}", setting.name);
     }
     true

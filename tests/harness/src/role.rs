@@ -39,8 +39,8 @@ impl Role {
     }
 
     /// Its process id; that of the last start when it does not run.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
     /// Whether it runs, frozen or not.
@@ -68,8 +68,7 @@ impl Role {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
-        kill(pid, signal).expect("the role was not waited for");
+        kill(self.pid(), signal).expect("the role was not waited for");
     }
 
     /// The last lines of its log.

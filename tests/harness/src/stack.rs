@@ -34,6 +34,8 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Two cores bear one installation at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Longest time until a role is ready.
+pub const READY: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "for-this-test-only";
 /// The price book, in the installation's folder.
 pub const PRICES: &str = "prices.yaml";
@@ -156,25 +158,24 @@ impl Stack {
         let address = format!("127.0.0.1:{}", free_port());
         self.role("ingest", &[("INGEST__LISTEN", &address), ("INGEST__ACK_TIMEOUT_MS", "2000")]).await;
         let url = format!("http://{address}");
-        let ready = format!("{url}/readyz");
-        eventually("ingest is ready", Duration::from_secs(30), async || {
-            let answer = self.http.get(&ready).send().await.map_err(|error| error.to_string())?;
-            if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
-        })
-        .await;
+        eventually("ingest is ready", READY, || self.is_ready(&url)).await;
         url
     }
 
     async fn await_ready(&self, at: usize) {
-        let url = format!("http://{}/readyz", self.roles[at].metrics);
-        let http = self.http.clone();
         let role = &self.roles[at];
-        let ready = async || {
-            let answer =
-                http.get(&url).send().await.map_err(|error| format!("{error}; log: {}", role.tail()))?;
-            if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
-        };
-        eventually(&role.name, Duration::from_secs(30), ready).await;
+        let url = format!("http://{}", role.metrics);
+        eventually(&role.name, READY, async || {
+            self.is_ready(&url).await.map_err(|problem| format!("{problem}; log: {}", role.tail()))
+        })
+        .await;
+    }
+
+    /// Whether a role says at this address that it is ready; else why not.
+    pub async fn is_ready(&self, url: &str) -> Result<(), String> {
+        let answer =
+            self.http.get(format!("{url}/readyz")).send().await.map_err(|error| error.to_string())?;
+        if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
     }
 
     /// Kills a role with SIGKILL.
@@ -289,7 +290,7 @@ impl Stack {
         .await;
     }
 
-    /// The last lines of every role's log.
+    /// The last lines of the logs of every role and of the engines.
     pub fn tails(&self) -> String {
         let engines = self.engines.iter().flat_map(Engines::log_files);
         let engines = engines.map(|(name, file)| format!("\n--- {name}\n{}", last_lines(&file)));

@@ -2,29 +2,30 @@
 
 use nix::{time::ClockId, unistd::Pid};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// User and system time of all its threads, those that ended too.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
     /// Most bytes that were resident at once, since the start or the last [`forget_peak`].
-    pub(crate) peak_bytes: u64,
+    pub peak_bytes: u64,
 }
 
 impl Usage {
     /// Of a running process. Its CPU clock says in ns what `/proc/PID/stat` says in hundredths of a second.
-    pub(crate) fn of(pid: Pid) -> anyhow::Result<Self> {
+    pub fn of(pid: Pid) -> io::Result<Self> {
         let cpu = Duration::from(ClockId::pid_cpu_clock_id(pid)?.now()?);
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Ok(Self { cpu, peak_bytes: kib.unwrap_or(0) * 1024 })
+        let kib = kib.ok_or_else(|| io::Error::other(format!("process {pid} has no VmHWM")))?;
+        Ok(Self { cpu, peak_bytes: kib * 1024 })
     }
 }
 
 /// Lets the peak of a process begin anew.
-pub(crate) fn forget_peak(pid: Pid) -> anyhow::Result<()> {
-    Ok(std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+pub fn forget_peak(pid: Pid) -> io::Result<()> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")
 }
