@@ -6,8 +6,8 @@
 use apache_avro::from_avro_datum;
 use callmeter_aggregator::{
     fetch::{CHUNK, Record},
-    fold::{self, Batch, Desk},
-    judge::{Judge, Judged, Verdict},
+    fold::{Batch, Desk},
+    judge::Judge,
     plan::Plan,
     pricing::Pricing,
     rows::{Owner, of_batch},
@@ -218,26 +218,9 @@ impl Fold {
             for (record, (offset, value)) in records.iter_mut().zip((first..).zip(values)) {
                 *record = Record { offset, value, ..Record::default() };
             }
-            self.chunk(&records[..values.len()]);
+            let Self { batch, desk, judge } = self;
+            judge.judge(&records[..values.len()], |judged| batch.take(judged.iter(), desk));
         }
-    }
-
-    /// As the batch that is being filled takes them.
-    fn chunk(&mut self, records: &[Record<'_>]) {
-        let Self { batch, desk, judge } = self;
-        judge.judge(records, |judged| {
-            let mut calls = Vec::with_capacity(judged.len());
-            for Judged { record, verdict } in judged {
-                batch.took(record.offset, 0);
-                match verdict {
-                    Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
-                        calls.push(fold::Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
-                    }
-                    _ => batch.duplicates += 1,
-                }
-            }
-            batch.count(&calls, desk);
-        });
     }
 }
 

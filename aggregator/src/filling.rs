@@ -5,8 +5,7 @@
 
 use crate::{
     dead_letters::letter,
-    fetch::Record,
-    fold::{Batch, Call, Desk, Poison},
+    fold::{Batch, Desk},
     judge::{Judged, Verdict},
     lane::Assignment,
     pricing::Pricing,
@@ -16,7 +15,7 @@ use crate::{
     seeded::{self, Bug},
 };
 use bytes::Bytes;
-use callmeter_schemas::{DeadLetter, PoisonReason};
+use callmeter_schemas::DeadLetter;
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
@@ -45,8 +44,9 @@ impl Default for Scope {
 }
 
 impl Scope {
-    fn skips(&self, offset: i64) -> bool {
-        self.skipped.iter().any(|range| (range.first..range.next).contains(&offset))
+    fn holds(&self, offset: i64) -> bool {
+        let skipped = || self.skipped.iter().any(|range| (range.first..range.next).contains(&offset));
+        offset < self.until && !skipped()
     }
 }
 
@@ -179,27 +179,12 @@ impl Filling {
         let (batch, desk, poison_run) = (&mut self.batch, &mut self.desk, &mut self.poison_run);
         let (scope, mut beyond) = (&self.scope, false);
         let result = reader.read(timeout, scope.until, |judged| {
-            let mut calls = Vec::with_capacity(judged.len());
-            for Judged { record, verdict } in judged {
-                if record.offset >= scope.until || scope.skips(record.offset) {
-                    beyond |= record.offset >= scope.until;
-                    continue;
-                }
-                batch.took(record.offset, record.appended_ms);
-                match verdict {
-                    Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
-                        calls.push(Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
-                    }
-                    Verdict::Event { .. } => batch.duplicates += 1,
-                    Verdict::Poison(reason, detail) => {
-                        *poison_run += 1;
-                        batch.set_aside(poison(record, *reason, detail));
-                        continue;
-                    }
-                }
-                *poison_run = 0;
+            beyond |= judged.last().is_some_and(|last| last.record.offset >= scope.until);
+            let counted = || judged.iter().filter(|judged| scope.holds(judged.record.offset));
+            batch.take(counted(), desk);
+            for Judged { verdict, .. } in counted() {
+                *poison_run = if matches!(verdict, Verdict::Poison(..)) { *poison_run + 1 } else { 0 };
             }
-            batch.count(&calls, desk);
         });
         if self.began.is_none() && !self.batch.is_empty() {
             self.began = Some(Instant::now());
@@ -225,20 +210,19 @@ impl Filling {
         self.began = None;
         let batch = &mut self.batch;
         let Assignment { source, partition, lane, .. } = assignment;
+        // Before its poison leaves, which it counts.
+        let (block, counted) =
+            (rows::of_batch(assignment.owner(), batch, &self.desk).into(), batch.counted());
+        let poison = std::mem::take(&mut batch.poison).into_iter();
         let sealed = Sealed {
             range: Range { first: batch.first, next: batch.next },
-            block: rows::of_batch(assignment.owner(), batch, &self.desk).into(),
-            counted: batch.counted(),
+            block,
+            letters: Arc::new(poison.map(|poison| letter(source, *partition, poison)).collect()),
+            lettered: Arc::default(),
+            counted,
             duplicates: batch.duplicates,
             rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
-            lettered: Arc::default(),
-            letters: Arc::new(
-                std::mem::take(&mut batch.poison)
-                    .into_iter()
-                    .map(|poison| letter(source, *partition, poison))
-                    .collect(),
-            ),
         };
         batch.begin_next(&lane.config.bounds());
         // Between two batches: a batch is priced by one book, the one that its ledger row names.
@@ -248,17 +232,6 @@ impl Filling {
             self.desk.forget();
         }
         sealed
-    }
-}
-
-fn poison(record: &Record<'_>, reason: PoisonReason, detail: &str) -> Poison {
-    Poison {
-        offset: record.offset,
-        appended_ms: record.appended_ms,
-        reason,
-        detail: detail.to_owned(),
-        key: record.key.map(<[u8]>::to_vec),
-        value: record.value.to_vec(),
     }
 }
 

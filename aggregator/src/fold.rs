@@ -8,6 +8,8 @@ use crate::{
     cell::Cell,
     cells::Cells,
     facts::Facts,
+    fetch::{CHUNK, Record},
+    judge::{Judged, Verdict},
     pricing::{Pricing, SeriesNames, dimensions},
     quotas::{QuotaNames, Quotas},
 };
@@ -23,6 +25,20 @@ pub struct Poison {
     pub detail: String,
     pub key: Option<Vec<u8>>,
     pub value: Vec<u8>,
+}
+
+impl Poison {
+    /// A record and why it could not be counted.
+    fn of(record: &Record<'_>, reason: PoisonReason, detail: &str) -> Self {
+        Self {
+            offset: record.offset,
+            appended_ms: record.appended_ms,
+            reason,
+            detail: detail.to_owned(),
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.to_vec(),
+        }
+    }
 }
 
 /// An event to count.
@@ -116,6 +132,22 @@ impl Batch {
     /// An empty batch that begins at an offset.
     pub fn new(first: i64) -> Self {
         Self { first, next: first, ..Self::default() }
+    }
+
+    /// Takes judged records in log order: events are counted, duplicates and poison noted.
+    pub fn take<'j, 'r: 'j>(&mut self, judged: impl Iterator<Item = &'j Judged<'r>>, desk: &mut Desk) {
+        let mut calls = Vec::with_capacity(CHUNK);
+        for Judged { record, verdict } in judged {
+            self.took(record.offset, record.appended_ms);
+            match verdict {
+                Verdict::Event { facts, duplicate: false, wait_ignored, .. } => {
+                    calls.push(Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
+                }
+                Verdict::Event { .. } => self.duplicates += 1,
+                Verdict::Poison(reason, detail) => self.set_aside(Poison::of(record, *reason, detail)),
+            }
+        }
+        self.count(&calls, desk);
     }
 
     /// Counts events in log order. It goes step by step, each step for all of them, so that waits for memory overlap.

@@ -53,15 +53,12 @@ struct Field {
 impl Field {
     /// Nearly every field is one type or that and null; only these are told apart without a call.
     fn new(step: Step) -> Self {
-        match step {
-            Step::Union(mut branches) if branches.len() == 2 => match (branches.pop(), branches.pop()) {
-                (Some(Some(step)), Some(None)) => Self { null: Some(0), step },
-                (Some(None), Some(Some(step))) => Self { null: Some(1), step },
-                (second, first) => {
-                    Self { null: None, step: Step::Union(first.into_iter().chain(second).collect()) }
-                }
-            },
-            step => Self { null: None, step },
+        let Step::Union(branches) = step else { return Self { null: None, step } };
+        match <[_; 2]>::try_from(branches) {
+            Ok([None, Some(step)]) => Self { null: Some(0), step },
+            Ok([Some(step), None]) => Self { null: Some(1), step },
+            Ok(others) => Self { null: None, step: Step::Union(others.into()) },
+            Err(branches) => Self { null: None, step: Step::Union(branches) },
         }
     }
 }
@@ -104,12 +101,7 @@ impl Plan {
                     _ => return Err(Malformed::BadBranch),
                 }
             }
-            match step {
-                Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
-                Step::Int(place) => fields.numbers[*place as usize] = Some(input.int()?),
-                Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
-                step => run(step, &mut input, fields)?,
-            }
+            run(step, &mut input, fields)?;
         }
         if input.0.is_empty() { Ok(()) } else { Err(Malformed::Long) }
     }

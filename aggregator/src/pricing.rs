@@ -81,11 +81,10 @@ impl Pricing {
             bytes_out: facts.bytes_out,
             attributes: &AvroEntries(facts.attributes),
         };
-        let priced = by_series.get(named as usize).and_then(Option::as_ref);
-        match (facts.cost, priced) {
-            (None, Some(priced)) => book.charge(&priced.selection, &attempt, charge),
-            _ => book.charge(&Selection::default(), &attempt, charge),
-        }
+        let (nothing, priced) =
+            (Selection::default(), by_series.get(named as usize).and_then(Option::as_ref));
+        let priced = priced.filter(|_| facts.cost.is_none());
+        book.charge(priced.map_or(&nothing, |priced| &priced.selection), &attempt, charge);
         if let Some(told) = facts.cost {
             charge.cost_units = told.units();
         }

@@ -121,9 +121,13 @@ impl Worker {
 
     /// Whether the batch should be stored now: it continues the marker, nothing is in flight, and it is old or full.
     fn is_due(&self) -> bool {
-        let Assignment { lane, .. } = &self.assignment;
-        let age = lane.pace.age(&lane.config);
-        self.may_seal() && self.filling.is_due(&self.assignment, age)
+        self.may_seal() && self.filling.is_due(&self.assignment, self.pace())
+    }
+
+    /// The age at which a batch is stored.
+    fn pace(&self) -> Duration {
+        let lane = &self.assignment.lane;
+        lane.pace.age(&lane.config)
     }
 
     fn may_seal(&self) -> bool {
@@ -162,9 +166,7 @@ impl Worker {
         if self.sealed.is_some() {
             return BUSY_TICK;
         }
-        let Assignment { lane, .. } = &self.assignment;
-        let age = lane.pace.age(&lane.config);
-        self.filling.age().map_or(TICK, |old| age.saturating_sub(old).min(TICK))
+        self.filling.age().map_or(TICK, |old| self.pace().saturating_sub(old).min(TICK))
     }
 
     fn insert(&mut self, range: Range) {

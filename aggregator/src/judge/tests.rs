@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    fold::{Batch, Call, Desk},
+    fold::{Batch, Desk},
     pricing::Pricing,
     samples::event,
 };
@@ -28,15 +28,7 @@ fn count(judge: &mut Judge, first: usize, values: &[Vec<u8>], batch: &mut Batch,
         for (place, (offset, value)) in records.iter_mut().zip(offsets.zip(values)) {
             *place = Record { offset, value, ..Record::default() };
         }
-        judge.judge(&records[..values.len()], |judged| {
-            let mut calls = Vec::with_capacity(judged.len());
-            for Judged { record, verdict } in judged {
-                if let Verdict::Event { facts, duplicate: false, wait_ignored, .. } = verdict {
-                    calls.push(Call { offset: record.offset, facts, wait_ignored: *wait_ignored });
-                }
-            }
-            batch.count(&calls, desk);
-        });
+        judge.judge(&records[..values.len()], |judged| batch.take(judged.iter(), desk));
     }
 }
 
