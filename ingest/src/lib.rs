@@ -21,6 +21,8 @@ mod pipeline;
 
 mod receive;
 
+mod remainder;
+
 mod profiles;
 
 mod kafka;
@@ -126,8 +128,8 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let mut watching = tokio::spawn(publisher.clone().watch());
     let mut reloading = tokio::spawn(profiles.watch());
-    let mut serving =
-        tokio::spawn(server::serve(listener, server::routes(pipeline.clone()), config.clone(), stopping));
+    let routes = server::routes(pipeline.clone(), &config);
+    let mut serving = tokio::spawn(server::serve(listener, routes, config.clone(), stopping));
     let ended = tokio::select! {
         () = shutdown => Ok(()),
         reason = &mut watching => Err(IngestError::Fatal(reason.unwrap_or_else(|_| "its watch ended".into()))),

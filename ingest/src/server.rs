@@ -4,11 +4,12 @@
 //! with a timer, which `axum::serve` does not set); after the stop signal no connection is accepted and
 //! open requests are finished.
 
-use crate::{config::IngestConfig, pipeline::Pipeline};
+use crate::{config::IngestConfig, pipeline::Pipeline, remainder};
 use axum::{
     Router,
     extract::{Request, State},
     http::StatusCode,
+    middleware::map_request,
     routing::{get, post},
 };
 use hyper::server::conn::http1;
@@ -27,8 +28,9 @@ use tokio::{
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The paths of the listener.
-pub(crate) fn routes(pipeline: Arc<Pipeline>) -> Router {
+pub(crate) fn routes(pipeline: Arc<Pipeline>, config: &IngestConfig) -> Router {
     type Shared = State<Arc<Pipeline>>;
+    let body_timeout = Duration::from_millis(config.body_timeout_ms);
     Router::new()
         .route("/v1/events", post(|State(to): Shared, request: Request| to.events(request)))
         .route("/v1/traces", post(|State(to): Shared, request: Request| to.traces(request)))
@@ -38,6 +40,7 @@ pub(crate) fn routes(pipeline: Arc<Pipeline>) -> Router {
         .method_not_allowed_fallback(
             |State(to): Shared| async move { to.lost(StatusCode::METHOD_NOT_ALLOWED) },
         )
+        .layer(map_request(move |request: Request| async move { remainder::read_on(request, body_timeout) }))
         .with_state(pipeline)
 }
 

@@ -53,6 +53,8 @@ struct Flood {
     acknowledged: Mutex<Vec<u64>>,
     /// Answers by status; 0 is none.
     answers: Mutex<BTreeMap<u16, u64>>,
+    /// Why requests got no answer.
+    unanswered: Mutex<BTreeMap<String, u64>>,
 }
 
 /// Floods for so many seconds; true when nothing was violated.
@@ -80,6 +82,7 @@ pub(crate) async fn run(seconds: u64) -> bool {
         open: AtomicU64::new(0),
         acknowledged: Mutex::default(),
         answers: Mutex::default(),
+        unanswered: Mutex::default(),
     });
     let sustained = sustained(&flood, Duration::from_secs((seconds / 4).max(3))).await;
     lock(&flood.answers).clear();
@@ -163,7 +166,10 @@ async fn request(flood: &Flood) {
         flood.http.post(&flood.url).bearer_auth(&flood.key).header("content-type", "application/json");
     let status = match request.body(body(first)).send().await {
         Ok(answer) => answer.status().as_u16(),
-        Err(_) => 0,
+        Err(error) => {
+            *lock(&flood.unanswered).entry(format!("{error:?}")).or_default() += 1;
+            0
+        }
     };
     if status == 202 {
         lock(&flood.acknowledged).push(first);
@@ -195,13 +201,11 @@ fn ids(flood: &Flood) -> std::collections::BTreeSet<String> {
 /// Answers that nobody should get: nothing is known of a request that was cut off.
 fn strange_answers(flood: &Flood) -> Vec<Violation> {
     let answers = lock(&flood.answers);
-    let strange = answers.iter().filter(|(status, _)| ![NOT_SENT, 202, 429, 503].contains(*status));
-    strange
-        .map(|(status, count)| Violation {
-            invariant: "answers",
-            detail: format!("{count} requests got {status}"),
-        })
-        .collect()
+    let strange = answers.iter().filter(|(status, _)| ![0, NOT_SENT, 202, 429, 503].contains(*status));
+    let strange = strange.map(|(status, count)| format!("{count} requests got {status}"));
+    let unanswered = lock(&flood.unanswered);
+    let unanswered = unanswered.iter().map(|(error, count)| format!("{count} requests got none: {error}"));
+    strange.chain(unanswered).map(|detail| Violation { invariant: "answers", detail }).collect()
 }
 
 /// Records that are not counted yet, and the time until they are; what is not counted in time the inspection will tell.

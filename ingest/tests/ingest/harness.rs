@@ -54,8 +54,7 @@ impl Client {
             "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).await.expect("it reads");
-        // A refused body need not be read to its end.
-        let _ = stream.write_all(body).await;
+        stream.write_all(body).await.expect("it reads to the end, also what it refuses");
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         shown(&String::from_utf8_lossy(&answer))

@@ -239,6 +239,22 @@ async fn a_slow_sender_is_cut_off_and_an_open_request_survives_the_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_is_refused_early_hears_why_although_it_goes_on_sending() {
+    let kafka = broker();
+    let ingest = Running::start(kafka.bootstrap_servers(), IngestConfig::default()).await.ready().await;
+    let body = vec![b' '; 12 * 1024 * 1024];
+    for _ in 0..10 {
+        let without_key = ingest.client.send("POST /v1/events", &[], &body).await;
+        let too_large = ingest.client.events(&[], &body).await;
+        let nowhere = ingest.client.send("POST /v1/nothing", &[], &body).await;
+        assert!(without_key.starts_with("401"), "{without_key}");
+        assert!(too_large.starts_with("413"), "{too_large}");
+        assert!(nowhere.starts_with("404"), "{nowhere}");
+    }
+    ingest.stop().await.expect("it drains");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn spans_that_are_no_calls_count_towards_the_rate_of_their_key() {
     let kafka = broker();
     let config = IngestConfig { events_per_second: 1, events_burst: 5, ..IngestConfig::default() };
