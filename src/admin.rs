@@ -12,6 +12,9 @@ use std::sync::{
 };
 use tokio::net::TcpListener;
 
+/// Connections that wait to be accepted, where the kernel allows so many; the usual 1,024 are fewer than a flood opens.
+const BACKLOG: i32 = 4_096;
+
 /// Whether a role is ready; shared with its listener.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readiness(Arc<AtomicBool>);
@@ -31,9 +34,14 @@ struct Shared {
 
 /// Binds an address; the error names the setting to change.
 pub(crate) async fn bind(address: &str, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+    let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another address with {setting} (port 0 picks a free one)")
-    })
+    })?;
+    // Connections beyond the backlog are dropped without a word, and their senders try again after 1, 3, 7 .. 31 s.
+    socket2::SockRef::from(&listener)
+        .listen(BACKLOG)
+        .with_context(|| format!("cannot listen on {address}"))?;
+    Ok(listener)
 }
 
 /// Serves until the process ends.
