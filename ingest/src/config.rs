@@ -2,7 +2,7 @@
 //!
 //! Promise: every bound of the role is a field here, with its unit in its name; the defaults are valid.
 
-use crate::keys::Keys;
+use crate::{kafka::RECORD_BYTES, keys::Keys};
 use serde::{Deserialize, Serialize};
 
 /// Section `ingest`.
@@ -19,7 +19,7 @@ pub struct IngestConfig {
     pub max_events: usize,
     /// Bodies in memory over all requests, bytes; beyond that requests are answered 503.
     pub body_memory_bytes: usize,
-    /// Records that wait for Kafka's acknowledgement, bytes; beyond that requests are answered 503.
+    /// Records that wait for Kafka's acknowledgement, with 200 bytes for each beside its own, bytes; beyond that requests are answered 503.
     pub producer_memory_bytes: usize,
     /// Most open connections; further ones wait in the listener's backlog.
     pub max_connections: usize,
@@ -114,12 +114,13 @@ impl IngestConfig {
     fn bounds(&self) -> [(&'static str, u64, u64, u64); 17] {
         const GIB: u64 = 1024 * 1024 * 1024;
         const HOUR_MS: u64 = 3_600_000;
-        let two_bodies = self.max_body_bytes as u64 * 2;
+        let two_bodies = (self.max_body_bytes as u64).saturating_mul(2);
+        let largest_batch = two_bodies.saturating_add(self.max_events.saturating_mul(RECORD_BYTES) as u64);
         [
             ("max_body_bytes", self.max_body_bytes as u64, 1_024, GIB),
             ("max_events", self.max_events as u64, 1, 1_000_000),
             ("body_memory_bytes", self.body_memory_bytes as u64, two_bodies, 1_024 * GIB),
-            ("producer_memory_bytes", self.producer_memory_bytes as u64, two_bodies, 2_047 * GIB),
+            ("producer_memory_bytes", self.producer_memory_bytes as u64, largest_batch, 2_047 * GIB),
             ("max_connections", self.max_connections as u64, 1, 1_000_000),
             ("max_header_bytes", self.max_header_bytes as u64, 8_192, 16 * 1024 * 1024),
             ("max_headers", self.max_headers as u64, 8, 10_000),

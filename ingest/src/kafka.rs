@@ -28,8 +28,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Records of this size and more fill the queue by bytes rather than by number.
-const SMALL_RECORD_BYTES: usize = 128;
+/// What librdkafka keeps of a record beside its key and value: `rd_kafka_msg_t` and its allocation, bytes.
+pub(crate) const RECORD_BYTES: usize = 200;
 /// How long one look at the topic's metadata may take.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause between two looks while Kafka answers.
@@ -147,11 +147,12 @@ impl Publisher {
         if batch.is_empty() {
             return Ok(());
         }
+        let bytes = batch.bytes() + batch.len() * RECORD_BYTES;
         let delivery = Arc::new(Delivery {
             left: AtomicUsize::new(batch.len()),
             failed: AtomicUsize::new(0),
             done: Notify::new(),
-            _bytes: self.budget.reserve(batch.bytes()).ok_or(PublishError::Full)?,
+            _bytes: self.budget.reserve(bytes).ok_or(PublishError::Full)?,
         });
         self.hand_over(&batch, &delivery)?;
         drop(batch);
@@ -233,7 +234,7 @@ fn settings(config: &IngestConfig, kafka: &KafkaConfig) -> ClientConfig {
         // spins, unless another partition's request waits for the connection; with the usual 5 few do.
         .set("max.in.flight.requests.per.connection", "2")
         .set("queue.buffering.max.kbytes", (memory / 1024).to_string())
-        .set("queue.buffering.max.messages", (memory / SMALL_RECORD_BYTES).min(10_000_000).to_string())
+        .set("queue.buffering.max.messages", (memory / RECORD_BYTES).min(10_000_000).to_string())
         .set("topic.metadata.refresh.interval.ms", "30000");
     for (name, value) in kafka.client.iter().filter(|(name, _)| !ALIASES.contains(&name.as_str())) {
         settings.set(name, value.reveal());
