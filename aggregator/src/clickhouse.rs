@@ -176,9 +176,9 @@ impl Store {
     }
 
     async fn send(&self, sql: &str, settings: &[(&str, String)], block: Bytes) -> Result<(), Error> {
-        let client = settings
-            .iter()
-            .fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
+        // No two rows of a block have one key: to merge them in the insert would cost more than the rest of it.
+        let client = self.client.clone().with_setting("optimize_on_insert", "0");
+        let client = settings.iter().fold(client, |client, (name, value)| client.with_setting(*name, value));
         let bound = Some(self.insert_timeout + Duration::from_secs(5));
         let mut insert = client.insert_formatted_with(sql).with_timeouts(bound, bound);
         insert.send(block).await?;
