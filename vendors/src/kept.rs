@@ -49,29 +49,37 @@ const COUNTS: &[&str] = &[
 
 /// Whether a name looks like that of a secret. Counts of language model tokens do not.
 pub fn is_secret_name(name: &str) -> bool {
-    let mut plain = plain(name);
-    if !holds_secret_part(&plain) {
+    is_secret(&plain(name))
+}
+
+fn is_secret(plain: &str) -> bool {
+    if !holds_secret_part(plain) {
         return plain == "auth" || plain == "jwt";
     }
-    COUNTS.iter().for_each(|part| plain = plain.replace(part, ""));
-    plain != "tokens" && holds_secret_part(&plain)
+    let rest = COUNTS.iter().fold(plain.to_owned(), |rest, part| rest.replace(part, ""));
+    rest != "tokens" && holds_secret_part(&rest)
 }
 
 /// One walk for all parts: most letters begin none of them.
 fn holds_secret_part(plain: &str) -> bool {
     let bytes = plain.as_bytes();
-    let begins = |at: usize| SECRETS.iter().any(|part| bytes[at..].starts_with(part.as_bytes()));
-    (0..bytes.len()).any(|at| BEGIN_SECRETS[usize::from(bytes[at])] && begins(at))
+    let begins = |rest: &[u8], part: &[u8]| rest[0] == part[0] && rest.starts_with(part);
+    (0..bytes.len()).any(|at| {
+        BEGIN_SECRETS[usize::from(bytes[at])]
+            && SECRETS.iter().any(|part| begins(&bytes[at..], part.as_bytes()))
+    })
 }
 
 /// Whether a response header of this name may be kept: headers of limits count tokens by many names.
 pub fn may_keep_header(name: &str) -> bool {
-    !is_secret_name(name) || plain(name).contains("ratelimit")
+    let plain = plain(name);
+    plain.contains("ratelimit") || !is_secret(&plain)
 }
 
+/// Letters and digits alone, in lower case.
 fn plain(name: &str) -> String {
-    let mut plain = String::with_capacity(name.len());
-    plain.extend(name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
+    let mut plain = name.to_ascii_lowercase();
+    plain.retain(|letter| letter.is_ascii_alphanumeric());
     plain
 }
 

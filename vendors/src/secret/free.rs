@@ -22,6 +22,8 @@ const FIRST: [bool; 256] = {
     first[b'B' as usize] = true;
     first
 };
+/// No token with what it begins with is shorter: `bearer x`. Most words of an event are, or little longer.
+const LEAST: usize = 8;
 /// What precedes the token of an `Authorization` header.
 const BEARER: &[u8] = b"bearer";
 /// Words behind `bearer` that are no token: people write of it.
@@ -66,7 +68,7 @@ fn cut(text: &str, first: Range<usize>) -> String {
 
 /// The first token from a place on.
 fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    (from..bytes.len())
+    (from..(bytes.len() + 1).saturating_sub(LEAST))
         .filter(|at| FIRST[bytes[*at] as usize] && (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric()))
         .find_map(|at| {
             let rest = &bytes[at..];
@@ -118,6 +120,7 @@ mod tests {
         check(&format!("key='{key}', other"), "key='{secret}', other");
         check(&format!("({key}) {key}"), "({secret}) {secret}");
         check("Bearer x", "Bearer {secret}");
+        check("a bearer x", "a bearer {secret}");
         check("authorization: bearer aGVsbG8=+/, retry", "authorization: bearer {secret}, retry");
         check("Bearer xé y", "Bearer {secret} y");
         check("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk bad", "jwt {secret} bad");
