@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct AggregatorConfig {
     /// Length of a window; divides an hour.
     pub window: SignedDuration,
-    /// Time that a counted event waits to become visible; up to six times that while its partition is behind, and longer
+    /// Time that a counted event waits to become visible; up to ten times that while its partition is behind, and longer
     /// where `inserts_per_second` asks for it.
     pub flush_interval: SignedDuration,
     /// Inserts that all partitions of this process together begin in a second, of rollups and as many of raw calls;
@@ -47,7 +47,7 @@ impl Default for AggregatorConfig {
     fn default() -> Self {
         Self {
             window: SignedDuration::from_mins(1),
-            flush_interval: SignedDuration::from_millis(500),
+            flush_interval: SignedDuration::from_millis(300),
             inserts_per_second: 20,
             group: "callmeter-aggregator".into(),
             instance: String::new(),

@@ -24,7 +24,7 @@ use std::{
 /// Pause before a read that could not start is tried again.
 const START_AGAIN: Duration = Duration::from_millis(500);
 /// How many times as old a batch may become while its partition is behind.
-const AGES_BEHIND: u32 = 6;
+const AGES_BEHIND: u32 = 10;
 /// Bytes of series after which they are forgotten between two batches.
 const DESK_BYTES: usize = 64 << 20;
 

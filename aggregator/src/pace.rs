@@ -41,11 +41,11 @@ mod tests {
     fn many_partitions_store_less_often_each_and_no_more_often_together() {
         let config = AggregatorConfig::default();
         let pace = Pace::default();
-        let ages = [0, 1, 10, 20, 64, 1_000].map(|partitions| {
+        let ages = [0, 1, 6, 20, 64, 1_000].map(|partitions| {
             pace.share(partitions);
             (partitions, pace.age(&config).as_millis())
         });
-        assert_eq!(ages, [(0, 500), (1, 500), (10, 500), (20, 1_000), (64, 3_200), (1_000, 50_000)]);
+        assert_eq!(ages, [(0, 300), (1, 300), (6, 300), (20, 1_000), (64, 3_200), (1_000, 50_000)]);
         assert_eq!(pace.at_least(&config, Duration::from_secs(90)), Duration::from_secs(90));
     }
 }

@@ -17,7 +17,7 @@ use std::{
 /// Between two probes.
 const EVERY: Duration = Duration::from_millis(100);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(50);
 /// How long it is waited for the last probes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
