@@ -60,13 +60,17 @@ fn without_url_secrets(word: &str) -> Cow<'_, str> {
 }
 
 /// What follows the user of a URL, of which `rest` is authority and path.
-fn without_user(rest: &str) -> &str {
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rfind('@') {
-        Some(at) => &rest[at + 1..],
-        // A password with a slash ends no host: `me:p/w@x.com`.
-        None if host(authority).is_empty() => rest.rfind('@').map_or(rest, |at| &rest[at + 1..]),
-        None => rest,
+fn without_user(mut rest: &str) -> &str {
+    // What is left may begin with a user again: `@/@`.
+    loop {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let user = match authority.rfind('@') {
+            // A password with a slash ends no host: `me:p/w@x.com`.
+            None if host(authority).is_empty() => rest.rfind('@'),
+            user => user,
+        };
+        let Some(at) = user else { return rest };
+        rest = &rest[at + 1..];
     }
 }
 
@@ -144,6 +148,7 @@ mod tests {
             ("what? this#is text/plain", "what? this#is text/plain"),
             ("a://b", "a://b"),
             ("é@/?", "é@/?"),
+            ("//@/@", "//"),
         ] {
             assert_eq!(text(whole), wanted, "{whole}");
         }
