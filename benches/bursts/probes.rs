@@ -3,12 +3,12 @@
 //! Promise: the time is from before the request until an answer of ClickHouse told of the event, so that it is never too short; it is too
 //! long by at most [`LOOK`] and the question itself.
 
-use callmeter_harness::stack::Stack;
+use callmeter_harness::{shared::lock, stack::Stack};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -127,8 +127,4 @@ fn note(sent: &mut BTreeMap<String, Probe>, rows: &[Value], now: Instant, oldest
         oldest.clone_from(name);
     }
     sent.values().all(|probe| probe.visible.is_some() || probe.accepted == Some(false))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

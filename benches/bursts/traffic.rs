@@ -3,10 +3,10 @@
 //! Promise: a request is begun when it is due whatever became of the others; at most [`OPEN`] wait for their answers, and those that
 //! were not begun for that reason are counted.
 
-use callmeter_harness::spread::quantile;
+use callmeter_harness::{shared::lock, spread::quantile};
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -78,7 +78,7 @@ impl Traffic {
     }
 
     pub(crate) fn answered(&self) -> Answered {
-        self.state().clone()
+        lock(&self.answered).clone()
     }
 
     /// Sends so many events per second for so long, and waits for the last answers.
@@ -91,7 +91,7 @@ impl Traffic {
                     self.open.fetch_add(1, Ordering::Relaxed);
                     tokio::spawn(Arc::clone(self).send());
                 } else {
-                    self.state().held += EVENTS;
+                    lock(&self.answered).held += EVENTS;
                 }
             }
             begun = due;
@@ -110,7 +110,7 @@ impl Traffic {
         let began = Instant::now();
         let status = request.body(body).send().await.map(|answer| answer.status().as_u16());
         let took = began.elapsed();
-        let mut answered = self.state();
+        let mut answered = lock(&self.answered);
         match status {
             Ok(202) => {
                 answered.accepted += EVENTS;
@@ -135,9 +135,5 @@ impl Traffic {
         };
         let events: Vec<String> = (first..first + EVENTS).map(event).collect();
         format!("[{}]", events.join(","))
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, Answered> {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -62,8 +62,6 @@ async fn batches(stack: &Stack) -> i64 {
 
 async fn lag(stack: &Stack) -> Result<i64, String> {
     let kafka = stack.kafka.clone();
-    let ends = tokio::task::spawn_blocking(move || Topic::new(&kafka, topics::CALLS).bounds());
-    let ends = ends.await.map_err(|error| error.to_string())?;
-    let records: i64 = ends.values().map(|(low, high)| high - low).sum();
-    Ok(records - stack.consumed().await?)
+    let records = tokio::task::spawn_blocking(move || Topic::new(&kafka, topics::CALLS).records());
+    Ok(records.await.map_err(|error| error.to_string())? - stack.consumed().await?)
 }

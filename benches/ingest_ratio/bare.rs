@@ -5,6 +5,7 @@
 
 use crate::bodies::Request;
 use anyhow::Context;
+use callmeter_harness::shared::lock;
 use callmeter_ingest::{
     admit::Context as Admission,
     cardinality::{Bounds, Cardinality},
@@ -20,7 +21,7 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -40,7 +41,7 @@ impl ProducerContext for Acks {
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Instant>) {
         let took = result.is_ok().then(|| sent.elapsed());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+        lock(&self.0).push(took);
     }
 }
 
@@ -83,7 +84,7 @@ impl Bare {
             }
         }
         self.producer.flush(FLUSH).context("not acknowledged")?;
-        let acks = std::mem::take(&mut *self.acks.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let acks = std::mem::take(&mut *lock(&self.acks.0));
         acks.into_iter().collect::<Option<_>>().context("a record was not acknowledged")
     }
 }

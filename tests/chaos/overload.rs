@@ -6,6 +6,7 @@
 use callmeter_harness::{
     inspector::{Inspector, Sent, Violation},
     oracle::Outcome,
+    shared::lock,
     stack::{Stack, within},
     topic::Topic,
     usage::Usage,
@@ -13,7 +14,7 @@ use callmeter_harness::{
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -211,8 +212,7 @@ fn strange_answers(flood: &Flood) -> Vec<Violation> {
 /// Records that are not counted yet, and the time until they are; what is not counted in time the inspection will tell.
 async fn drain(stack: &Stack) -> (i64, Duration) {
     let began = Instant::now();
-    let ends = Topic::new(&stack.kafka, "callmeter.calls.v1").bounds();
-    let records: i64 = ends.values().map(|(low, high)| high - low).sum();
+    let records = Topic::new(&stack.kafka, "callmeter.calls.v1").records();
     let lag = records - stack.consumed().await.unwrap_or(0);
     let _ = within(DRAIN, async || {
         let consumed = stack.consumed().await?;
@@ -220,8 +220,4 @@ async fn drain(stack: &Stack) -> (i64, Duration) {
     })
     .await;
     (lag, began.elapsed())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,13 +7,14 @@
 use callmeter_harness::{
     inspector::Sent,
     producer::{self, Direct},
+    shared::lock,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -88,7 +89,7 @@ impl Traffic {
             .await
             .expect("joined")
             .expect("the producer does not fail");
-        past.sent = self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        past.sent = lock(&self.shared.sent).clone();
         past.next = self.shared.next.load(Ordering::SeqCst);
         // The producer never sends fewer than it is behind.
         past.direct += DIRECT_SPAN;
@@ -126,7 +127,7 @@ async fn deliver(shared: &Shared, door: &mut usize, body: &str, ids: &BTreeSet<u
             shared.http.post(url).bearer_auth(&shared.key).header("content-type", "application/json");
         match request.body(body.to_owned()).send().await {
             Ok(answer) if answer.status().as_u16() == 202 => {
-                let mut sent = shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut sent = lock(&shared.sent);
                 sent.acknowledged.extend(ids.iter().map(|id| format!("http-{id}")));
                 return;
             }
@@ -180,7 +181,7 @@ fn produce(shared: &Shared, direct: &Direct, from: u64, seed: u64) {
         }
         if random.random_ratio(1, 150) {
             let poison = format!("poison {number}");
-            let mut sent = shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sent = lock(&shared.sent);
             sent.poison.get_or_insert_default().insert(poison.clone().into_bytes());
             drop(sent);
             direct.raw("poison", poison.as_bytes());

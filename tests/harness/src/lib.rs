@@ -2,13 +2,15 @@
 //!
 //! [`stack`] starts an installation on genuine engines, [`producer`] and [`tariff`] say what services send and what it
 //! costs, [`oracle`] recomputes the tables from the log with code of its own, [`stored`] reads what the tables hold, and
-//! [`inspector`] compares the two, invariant by invariant; [`usage`] and [`spread`] are for what is measured. Promise: a check that could not be made is a violation.
+//! [`inspector`] compares the two, invariant by invariant; [`usage`] and [`spread`] are
+//! for what is measured, [`shared`] for what tasks share. Promise: a check that could not be made is a violation.
 
 pub mod inspector;
 pub mod oracle;
 pub mod producer;
 pub mod proxy;
 pub mod role;
+pub mod shared;
 pub mod spread;
 pub mod stack;
 pub mod stored;

@@ -3,10 +3,11 @@
 //! A [`Trap`] waits for the connection that carries so many bytes in one direction after it was set, or within a request
 //! that names something, forwards exactly up to that byte and then bites, once. Promise: without a trap and without a switch every byte is forwarded as it came.
 
+use crate::shared::lock;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -118,10 +119,6 @@ impl Proxy {
     pub fn slow(&self, pause: Duration) {
         self.state.pause_us.store(pause.as_micros() as u64, Ordering::SeqCst);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {

@@ -6,6 +6,7 @@
 
 use crate::{
     role::{Role, last_lines},
+    shared::lock,
     tariff,
 };
 use callmeter_engines::{Engines, EnginesOptions, Password};
@@ -19,7 +20,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
@@ -48,7 +49,7 @@ pub fn program() -> PathBuf {
 
 /// Waits until no other installation runs.
 pub fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TURN)
 }
 
 /// Runs one test on an installation of its own.

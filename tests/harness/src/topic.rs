@@ -54,6 +54,11 @@ impl Topic {
         ids.map(|id| (id, bounds(id))).collect()
     }
 
+    /// Offsets that its partitions hold.
+    pub fn records(&self) -> i64 {
+        self.bounds().values().map(|(low, high)| high - low).sum()
+    }
+
     /// Every record up to the end that was not handed out before, by partition and offset.
     pub fn rest(&mut self) -> Vec<Record> {
         let (mut list, mut left) = (TopicPartitionList::new(), 0);
