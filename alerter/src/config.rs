@@ -5,7 +5,10 @@
 
 use crate::{
     address::Network,
-    routing::{Routing, Source, Webhook},
+    routing::{
+        Routing,
+        receivers::{Source, Webhook},
+    },
     rules::RuleSet,
     signing::SigningKey,
 };
