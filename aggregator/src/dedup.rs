@@ -5,17 +5,27 @@
 //! which reads the N offsets before a marker decides alike. Identities are 128-bit hashes: two
 //! different ids collide with probability about N / 2^128 per event. Memory is bounded by
 //! [`BYTES_PER_OFFSET`] × N per partition.
+//!
+//! Offsets stand in generations of N / 8, each with an exact index of its own; the oldest leaves as a whole. Nearly every
+//! id is new, and [`Filter`] says so without a look at any of them.
 
-use hashbrown::HashTable;
-use std::hint::black_box;
+mod filter;
+mod generation;
+
+use filter::Filter;
+use generation::Generation;
+use std::{collections::VecDeque, hint::black_box, ops::BitOr};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
-/// Bytes that each remembered offset costs: 16 in the ring, and at most 10 in the table
-/// (5 per slot, at least 7/16 full after growth).
-pub const BYTES_PER_OFFSET: usize = 28;
+/// Bytes that each remembered offset costs: 16 for the identity, at most 10 in its generation's index, at most 8 in the
+/// filter; and as much for the generation that is being filled.
+pub const BYTES_PER_OFFSET: usize = 34 * 9 / 8;
+
+/// Full generations within the horizon. With the oldest, which leaves, and the one being filled there are two more.
+const GENERATIONS: usize = 8;
 
 /// Identity of an event within its partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity(u128);
 
 impl Identity {
@@ -28,102 +38,101 @@ impl Identity {
         Self((id ^ workspace.rotate_left(64)).max(1))
     }
 
-    fn table_hash(self) -> u64 {
+    /// For the index of a generation.
+    fn index_hash(self) -> u64 {
         self.0 as u64
+    }
+
+    /// For the filter.
+    fn filter_hash(self) -> u64 {
+        (self.0 >> 64) as u64
     }
 }
 
 /// The ids of the last N offsets of one partition.
 #[derive(Debug)]
 pub struct Memory {
-    /// Offsets that the ring holds: the horizon and the offset being decided; 0 remembers nothing.
-    slots: usize,
-    /// Identity by offset modulo the slots; 0 where an offset held none. It grows as offsets come.
-    ring: Vec<u128>,
-    /// Places in the ring, each the latest offset of its identity.
-    table: HashTable<u32>,
-    /// Offset after the last one seen; `None` before the first.
-    next: Option<i64>,
-    first: i64,
+    /// Offsets that are looked back; 0 remembers nothing.
+    horizon: i64,
+    /// Offsets of one generation.
+    span: i64,
+    /// Generations in the order of their offsets; the last one is being filled.
+    generations: VecDeque<Generation>,
+    /// Number of the generation that is being filled, from the first one on.
+    number: usize,
+    filter: Filter,
 }
 
 impl Memory {
     /// A memory of `horizon` offsets; 0 remembers nothing and calls nothing a duplicate.
     pub fn new(horizon: u32) -> Self {
-        let slots = if horizon == 0 { 0 } else { horizon as usize + 1 };
-        Self { slots, ring: Vec::new(), table: HashTable::new(), next: None, first: 0 }
+        let span = (horizon as usize).div_ceil(GENERATIONS);
+        Self {
+            horizon: i64::from(horizon),
+            span: span as i64,
+            generations: VecDeque::new(),
+            number: 0,
+            filter: Filter::new(span),
+        }
     }
 
-    /// Forgets everything, as before the first offset.
-    pub fn clear(&mut self) {
-        *self = Self { slots: self.slots, ..Self::new(0) };
-    }
-
-    /// Looks where the verdict on an event will look, and where what it replaces stood: done for many events before
-    /// [`Self::is_duplicate`] takes the first of them, it lets waits for memory overlap. It changes nothing.
-    pub fn look_ahead(&self, offset: i64, identity: Identity) {
-        let touch = |hash| black_box(self.table.find(hash, |_| false).is_some());
-        touch(identity.table_hash());
-        if let Some(old) = self.slots.checked_sub(1).and_then(|_| self.ring.get(self.place(offset) as usize))
-        {
-            touch(Identity(*old).table_hash());
+    /// Looks where the verdict on an event will look: done for many events before [`Self::is_duplicate`] takes the first
+    /// of them, it lets waits for memory overlap. It changes nothing.
+    pub fn look_ahead(&self, identity: Identity) {
+        black_box(self.filter.generations(identity.filter_hash()));
+        if let Some(filling) = self.generations.back() {
+            black_box(filling.touch(identity));
         }
     }
 
     /// Takes the event at an offset, which must be above all earlier ones; true when it is a duplicate.
     pub fn is_duplicate(&mut self, offset: i64, identity: Identity) -> bool {
-        if self.slots == 0 {
+        if self.horizon == 0 {
             return false;
         }
         self.advance_to(offset);
-        let place = self.place(offset);
-        let ring = &mut self.ring;
-        ring[place as usize] = identity.0;
-        let found = self.table.find_mut(identity.table_hash(), |seen| ring[*seen as usize] == identity.0);
-        if let Some(seen) = found {
-            *seen = place;
-            return true;
+        let candidates = self.filter.generations(identity.filter_hash());
+        let duplicate = candidates != 0 && self.is_known(offset, identity, candidates);
+        self.filter.insert(identity.filter_hash(), self.number);
+        if let Some(filling) = self.generations.back_mut() {
+            filling.insert(offset, identity, candidates & filter::bit(self.number) != 0);
         }
-        let ring = &self.ring;
-        self.table
-            .insert_unique(identity.table_hash(), place, |seen| Identity(ring[*seen as usize]).table_hash());
-        false
+        duplicate
     }
 
-    fn place(&self, offset: i64) -> u32 {
-        ((offset - self.first) as u64 % self.slots as u64) as u32
+    /// Whether a generation that the filter names holds the identity, not too long ago.
+    fn is_known(&self, offset: i64, identity: Identity, candidates: u16) -> bool {
+        self.numbered()
+            .filter(|(number, _)| filter::bit(*number) & candidates != 0)
+            .find_map(|(_, generation)| generation.latest(identity))
+            .is_some_and(|seen| offset - seen <= self.horizon)
     }
 
-    /// Makes room for every offset up to and including this one, forgetting what falls out.
+    /// Begins the generation of this offset when it is not the one being filled, and forgets those beyond the horizon.
     fn advance_to(&mut self, offset: i64) {
-        let next = *self.next.get_or_insert_with(|| {
-            self.first = offset;
-            offset
-        });
-        debug_assert!(offset >= next, "offsets grow");
-        if offset - next >= self.slots as i64 {
-            self.clear();
-            self.first = offset;
-            self.ring.push(0);
-        } else {
-            for passed in next..=offset {
-                self.vacate(passed);
-            }
-        }
-        self.next = Some(offset + 1);
-    }
-
-    fn vacate(&mut self, offset: i64) {
-        let place = self.place(offset);
-        let Some(old) = self.ring.get_mut(place as usize) else { return self.ring.push(0) };
-        let old = Identity(std::mem::take(old));
-        if old.0 == 0 {
+        let Some(filling) = self.generations.back() else {
+            return self.generations.push_back(Generation::new(offset, 0));
+        };
+        debug_assert!(offset >= filling.first(), "offsets grow");
+        if offset - filling.first() < self.span {
             return;
         }
-        // Only the latest offset of an identity stands in the table; an older one was replaced there.
-        if let Ok(entry) = self.table.find_entry(old.table_hash(), |seen| *seen == place) {
-            entry.remove();
+        let oldest = offset - self.horizon;
+        let mut fresh = None;
+        while let Some(first) = self.generations.pop_front_if(|first| first.first() + self.span <= oldest) {
+            fresh = Some(first);
         }
+        let mut fresh = fresh.unwrap_or_else(|| Generation::new(offset, self.span as usize));
+        fresh.begin(offset);
+        self.generations.push_back(fresh);
+        self.number += 1;
+        let kept = self.numbered().map(|(number, _)| filter::bit(number)).fold(0, u16::bitor);
+        self.filter.keep(kept & !filter::bit(self.number));
+    }
+
+    /// Every generation with its number, the latest first.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &Generation)> {
+        (0..=self.number).rev().zip(self.generations.iter().rev())
     }
 }
 

@@ -93,12 +93,14 @@ fn understand<'a>(read: Result<(), (PoisonReason, String)>, fields: &'a Fields<'
 /// Judges events by what came before them.
 fn remember(judged: &mut [Judged<'_>], memory: &mut Memory, waits: &mut Waits) {
     let mut identities = [None; CHUNK];
-    for (Judged { record, verdict }, identity) in judged.iter().zip(&mut identities) {
+    for (Judged { verdict, .. }, identity) in judged.iter().zip(&mut identities) {
         if let Verdict::Event { facts, .. } = verdict {
-            let known = Identity::of(facts.workspace, facts.id);
-            memory.look_ahead(record.offset, known);
-            *identity = Some(known);
+            *identity = Some(Identity::of(facts.workspace, facts.id));
         }
+    }
+    // A loop of its own: the fewer steps between two waits, the more of them overlap.
+    for identity in identities.iter().flatten() {
+        memory.look_ahead(*identity);
     }
     for (Judged { record, verdict }, identity) in judged.iter_mut().zip(identities) {
         if let (Verdict::Event { facts, duplicate, wait_ignored, .. }, Some(identity)) = (verdict, identity) {
