@@ -60,6 +60,7 @@ pub struct Fetcher {
     topic: Topic,
     consumer: BaseConsumer,
     name: String,
+    c_name: CString,
 }
 
 struct Topic(*mut sys::rd_kafka_topic_t);
@@ -109,7 +110,7 @@ impl Fetcher {
         if handle.is_null() {
             return Err(FetchError::Start(-1, last_error()));
         }
-        Ok(Arc::new(Self { topic: Topic(handle), consumer, name: topic.to_owned() }))
+        Ok(Arc::new(Self { topic: Topic(handle), consumer, name: topic.to_owned(), c_name }))
     }
 
     /// First offset and end of a partition's log, asked from the broker.
@@ -160,7 +161,7 @@ impl Fetcher {
             return Err(FetchError::Start(partition, problem));
         }
         let messages = vec![std::ptr::null_mut(); BATCH];
-        Ok(Tap { fetcher: Arc::clone(self), partition, queue, messages, next: offset, behind: false })
+        Ok(Tap { fetcher: Arc::clone(self), partition, queue, messages, next: offset })
     }
 }
 
@@ -178,7 +179,6 @@ pub struct Tap {
     queue: *mut sys::rd_kafka_queue_t,
     messages: Vec<*mut sys::rd_kafka_message_t>,
     next: i64,
-    behind: bool,
 }
 
 // SAFETY: a librdkafka queue may be used from any thread; the message buffer is empty between calls.
@@ -190,9 +190,20 @@ impl Tap {
         self.next
     }
 
-    /// Whether more had arrived than was last handed over at once.
+    /// Whether the log, as the last answer of the broker told its end, has more than is handed over at once.
     pub fn is_behind(&self) -> bool {
-        self.behind
+        let (mut first, mut end) = (0, 0);
+        // SAFETY: client and name live, and both places take an offset. The question does not leave the process.
+        let known = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                self.fetcher.native(),
+                self.fetcher.c_name.as_ptr(),
+                self.partition,
+                &mut first,
+                &mut end,
+            )
+        };
+        known == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && end - self.next > BATCH as i64
     }
 
     /// Hands over what has arrived, at most [`CHUNK`] records at once, waiting at most `timeout` for the first: at most as
@@ -213,7 +224,6 @@ impl Tap {
             sys::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
         };
         let taken = usize::try_from(taken).unwrap_or(0);
-        self.behind = taken == self.messages.len();
         let mut result = Ok(());
         for begin in (0..taken).step_by(CHUNK) {
             let messages = begin..taken.min(begin + CHUNK);
