@@ -103,3 +103,6 @@ impl Desk<'_> {
         self.index += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;
