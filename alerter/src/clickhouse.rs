@@ -4,9 +4,10 @@
 //! again as it was, which changes nothing. Every call ends within a bound.
 
 use crate::{
+    notify::Posted,
     progress::Progress,
     query::{Answer, Group, MAX_GROUPS, Param, Query},
-    rows::{DeliveryRow, GroupRow, OpenRow, ProgressRow, ToldRow, TransitionRow},
+    rows::{DeliveryRow, GroupRow, OpenRow, PostedRow, ProgressRow, ToldRow, TransitionRow},
     transition::Transition,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -44,6 +45,10 @@ const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(tar
      any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
      AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
      HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt, outcome)) != 'gave_up'";
+/// Where the last messages stand that can be edited, of every target of every receiver.
+const POSTED: &str = "SELECT group_key, argMax(n.detail, n.at) AS detail FROM notifications AS n \
+     WHERE outcome = 'delivered' AND startsWith(n.detail, {prefix:String}) \
+     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY receiver, target, group_key";
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +73,8 @@ pub(crate) struct Remembered {
     pub(crate) told: Vec<ToldRow>,
     /// Notifications that were planned and not finished.
     pub(crate) open: Vec<OpenRow>,
+    /// Messages that can be edited, in the words of their delivery.
+    pub(crate) posted: Vec<PostedRow>,
     /// Every transition that those name.
     pub(crate) transitions: HashMap<String, Transition>,
 }
@@ -131,12 +138,15 @@ impl Store {
         let ours = |text| self.0.query_raw(text).param("receiver", receiver).param("since", since);
         let told: Vec<ToldRow> = self.all(ours(TOLD)).await?;
         let open: Vec<OpenRow> = self.all(ours(OPEN)).await?;
+        let posted = self.0.query_raw(POSTED).param("prefix", Posted::DETAIL_PREFIX).param("since", since);
+        let posted: Vec<PostedRow> = self.all(posted).await?;
         let named = told
             .iter()
             .flat_map(|row| &row.transition_ids)
             .chain(open.iter().flat_map(|row| &row.transition_ids));
         let transitions = self.transitions(named.cloned().collect()).await?;
-        Ok(Remembered { last: last.into_iter().map(Transition::from).collect(), told, open, transitions })
+        let last = last.into_iter().map(Transition::from).collect();
+        Ok(Remembered { last, told, open, posted, transitions })
     }
 
     async fn transitions(&self, mut ids: Vec<String>) -> Result<HashMap<String, Transition>, StoreError> {
@@ -198,6 +208,12 @@ impl From<clickhouse::error::Error> for StoreError {
 }
 
 impl Remembered {
+    /// Messages that can be edited, each with its group.
+    pub(crate) fn posted(&self) -> Vec<(String, Posted)> {
+        let posted = |row: &PostedRow| Some((row.group_key.clone(), Posted::from_detail(&row.detail)?));
+        self.posted.iter().filter_map(posted).collect()
+    }
+
     /// Rebuilds transitions by name; one that is gone is left out.
     pub(crate) fn named(&self, ids: &[String]) -> Vec<Transition> {
         ids.iter().filter_map(|id| self.transitions.get(id)).cloned().collect()

@@ -2,8 +2,8 @@
 //!
 //! The path of an alert: rule files become rules ([`rules`]), rules become few grouped questions
 //! ([`query`]), answers become values ([`measure`]), values become changes of state ([`evaluate`]),
-//! changes become notifications of groups ([`dispatch`]), notifications become signed messages
-//! ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
+//! changes become notifications of groups ([`dispatch`]), notifications become messages of each kind of
+//! receiver ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
 //! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
 //!
 //! Promise: every change of state is in ClickHouse before anybody is told of it, but for the news that
@@ -42,13 +42,14 @@ mod pipeline;
 mod resolve;
 mod restore;
 mod rows;
+mod send_test;
 
 pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;
 pub use config::{AlerterConfig, check_routing, check_rules};
 pub use metrics::AlerterMetrics;
-pub use resolve::TargetError;
 pub use rules::RuleSet;
+pub use send_test::{SendTestError, Tested, send_test};
 
 use callmeter_schemas::config::ClickHouseConfig;
 use std::future::Future;
@@ -62,11 +63,8 @@ pub enum AlerterError {
     /// The section `alerter` has mistakes.
     #[error("{}", .0.join("\n"))]
     Config(Vec<String>),
-    /// A webhook can never be reached.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The task of a webhook ended although nobody told it to.
-    #[error("a webhook's task ended by itself; see the log above")]
+    /// The task of a receiver ended although nobody told it to.
+    #[error("a receiver's task ended by itself; see the log above")]
     NotifierEnded,
 }
 
@@ -77,7 +75,7 @@ fn lines(problems: &[RuleProblem]) -> String {
 /// Evaluates rules and notifies receivers until `shutdown`.
 ///
 /// Starts only with files free of mistakes; waits for ClickHouse as long as it takes. A rustls
-/// provider must be installed in the process when a webhook is reached by https.
+/// provider must be installed in the process when a receiver is reached over TLS.
 pub async fn run(
     config: AlerterConfig,
     clickhouse: ClickHouseConfig,

@@ -5,14 +5,13 @@
 
 use crate::{
     AlerterConfig, AlerterError, AlerterMetrics, RuleSet,
-    address::Policy,
     clickhouse::{Remembered, Store},
     clock::now,
     config::{self, check_routing, check_rules},
     dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
     evaluate::Evaluator,
     health,
-    notify::Notifier,
+    notify::{Endpoint, Notifier},
     pipeline::Pipeline,
     routing::{Route, Routing},
     schedule::Schedule,
@@ -44,12 +43,9 @@ pub(crate) async fn start(
         .enumerate()
         .map(|(index, endpoint)| Target { index, send_resolved: endpoint.send_resolved })
         .collect();
-    let policy = Policy { private: config.networks(), encrypted: true };
-    let (sender, reports) = mpsc::channel(REPORTS);
-    let notifier = Notifier::start(endpoints, &policy, &config.external_url, &sender)?;
-    drop(sender);
+    let names = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
     metrics.rules.set(rules.rules() as i64);
-    info!(rules = rules.rules(), webhooks = targets.len(), "alerter starts");
+    info!(rules = rules.rules(), targets = targets.len(), "alerter starts");
 
     tokio::pin!(shutdown);
     let store = Store::new(clickhouse);
@@ -65,6 +61,9 @@ pub(crate) async fn start(
         unfinished = reopen(&remembered, &routing.route);
         restore(routing.route, targets, &remembered, &unfinished)
     });
+    let (sender, reports) = mpsc::channel(REPORTS);
+    let notifier = Notifier::start(endpoints, remembered.posted(), &sender);
+    drop(sender);
     let mut pipeline = Pipeline {
         schedule: schedule(&rules, &config, now),
         rules,
@@ -72,6 +71,7 @@ pub(crate) async fn start(
         evaluator,
         dispatcher,
         notifier,
+        targets: names,
         metrics,
         max_lag: config.max_lag.unsigned_abs(),
         rollup_window: config.rollup_window.unsigned_abs(),
@@ -83,13 +83,13 @@ pub(crate) async fn start(
     pipeline.run(reports, shutdown).await
 }
 
-fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<config::Endpoint>), AlerterError> {
+fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<Endpoint>), AlerterError> {
     let Some(path) = &config.routing else {
         warn!("alerter.routing is not set: alerts are stored and nobody is notified");
         return Ok((None, Vec::new()));
     };
     let routing = check_routing(path).map_err(AlerterError::Files)?;
-    let endpoints = config::endpoints(path, &routing).map_err(AlerterError::Files)?;
+    let endpoints = config::endpoints(path, routing.receiver(), config).map_err(AlerterError::Files)?;
     Ok((Some(routing), endpoints))
 }
 

@@ -76,6 +76,13 @@ pub(crate) struct OpenRow {
     pub(crate) transition_ids: Vec<String>,
 }
 
+/// A message that was delivered and may be edited later.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct PostedRow {
+    pub(crate) group_key: String,
+    pub(crate) detail: String,
+}
+
 /// One step of one notification.
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 pub(crate) struct DeliveryRow {

@@ -1,19 +1,19 @@
 //! The loop without a store: nothing listens where it would be.
 
 use super::*;
-use crate::{address::Policy, dispatch::NotifyReason, rules::Texts};
+use crate::{dispatch::NotifyReason, rules::Texts};
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
 fn pipeline(now: Timestamp) -> Pipeline {
     let (reports, _) = mpsc::channel(1);
-    let policy = Policy { private: Vec::new(), encrypted: true };
     Pipeline {
         rules: RuleSet::default(),
         store: Store::new(&ClickHouseConfig::default()),
         evaluator: Evaluator::default(),
         dispatcher: None,
-        notifier: Notifier::start(Vec::new(), &policy, "", &reports).expect("nothing can be wrong"),
+        notifier: Notifier::start(Vec::new(), Vec::new(), &reports),
+        targets: Vec::new(),
         schedule: Schedule::new(Vec::new(), LONGEST_PAUSE, now),
         metrics: AlerterMetrics::register(&mut Registry::default()),
         max_lag: LONGEST_PAUSE,

@@ -15,8 +15,9 @@ receivers:
     assert_eq!(routing.route.group_wait, Duration::from_secs(1));
     assert_eq!(routing.route.group_interval, Duration::from_secs(300));
     assert_eq!(routing.route.repeat_interval, Duration::from_secs(14_400));
-    let webhook = &routing.receiver().expect("named").webhooks[0];
-    assert!(webhook.send_resolved);
+    let target = &routing.receiver().expect("named").targets[0];
+    assert!(target.send_resolved);
+    let receivers::Destination::Webhook(webhook) = &target.destination else { panic!("{target:?}") };
     assert_eq!(webhook.secrets.len(), 3);
     let printed = format!("{routing:?}");
     assert!(!printed.contains("canary") && !printed.contains("whsec_"), "{printed}");
@@ -64,9 +65,7 @@ inhibit_rules: []
 routing.yaml:3: route.receiver: there is no receiver `opps` (did you mean `ops`?)
 routing.yaml:4: route.group_wiat: unknown key (did you mean `group_wait`?)
 routing.yaml:5: route.routes: not supported yet
-routing.yaml:8: receivers[0].slack_configs: not supported yet
-routing.yaml:10: receivers[0].webhook_configs[0]: exactly one of url and url_file is needed
-routing.yaml:12: receivers[0].webhook_configs[0].http_config: not supported yet
+routing.yaml:10: receivers[0].webhook_configs[0].url: only one of url, url_file and url_env can hold
 routing.yaml:13: inhibit_rules: not supported yet
 ");
 }

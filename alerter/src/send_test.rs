@@ -1,0 +1,92 @@
+//! A test of receivers: a receiver's name enters, what became of a test message at each of its targets
+//! leaves.
+//!
+//! Promise: the message goes the way of every page, but for the store: the same secrets, addresses,
+//! limits and words. One attempt is made per target; none waits for another.
+
+use crate::{
+    AlerterConfig, AlerterError, RuleProblem, check_routing,
+    clock::now,
+    config,
+    message::test_alert,
+    notify::{Notifier, Outcome, Report},
+};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// What became of the test at one target.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// Name of the target.
+    pub target: String,
+    /// Whether it took the message.
+    pub delivered: bool,
+    /// Status of HTTP or code of SMTP; 0 without an answer.
+    pub status: u16,
+    /// Why it failed.
+    pub detail: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why no test was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendTestError {
+    /// No routing file is configured.
+    #[error("alerter.routing is not set, so that there are no receivers")]
+    NoRouting,
+    /// No receiver has this name.
+    #[error("there is no receiver `{0}`; there are: {1}")]
+    NoReceiver(String, String),
+    /// The receiver has nothing to be reached by.
+    #[error("the receiver `{0}` has no targets")]
+    NoTargets(String),
+    /// The routing file or what it names has mistakes.
+    #[error(transparent)]
+    Files(#[from] AlerterError),
+}
+
+/// Sends a test to every target of a receiver.
+///
+/// A rustls provider must be installed in the process when a target is reached over TLS.
+pub async fn send_test(config: &AlerterConfig, receiver: &str) -> Result<Vec<Tested>, SendTestError> {
+    let path = config.routing.as_deref().ok_or(SendTestError::NoRouting)?;
+    let routing = check_routing(path).map_err(files)?;
+    let Some(found) = routing.receivers.iter().find(|found| found.name == receiver) else {
+        let names: Vec<&str> = routing.receivers.iter().map(|found| found.name.as_str()).collect();
+        return Err(SendTestError::NoReceiver(receiver.to_owned(), names.join(", ")));
+    };
+    let endpoints = config::endpoints(path, [found], config).map_err(files)?;
+    let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+    if names.is_empty() {
+        return Err(SendTestError::NoTargets(receiver.to_owned()));
+    }
+    let (sender, mut reports) = mpsc::channel(names.len());
+    let mut notifier = Notifier::start(endpoints, Vec::new(), &sender);
+    drop(sender);
+    let began = Instant::now();
+    for (place, name) in names.iter().enumerate() {
+        // A queue that holds nothing yet has room.
+        let _ = notifier.send(name, test_alert::notification(receiver, place, now()));
+    }
+    notifier.close();
+    let mut tested = Vec::new();
+    while let Some(report) = reports.recv().await {
+        let Some(name) = names.get(report.notification.target) else { continue };
+        tested.push(Tested::new(name.to_string(), report, began.elapsed()));
+    }
+    tested.sort_by(|one, other| one.target.cmp(&other.target));
+    Ok(tested)
+}
+
+fn files(problems: Vec<RuleProblem>) -> SendTestError {
+    SendTestError::Files(AlerterError::Files(problems))
+}
+
+impl Tested {
+    fn new(target: String, report: Report, took: Duration) -> Self {
+        let Report { outcome, status, detail, .. } = report;
+        let delivered = outcome == Outcome::Delivered;
+        Self { target, delivered, status, detail: if delivered { String::new() } else { detail }, took }
+    }
+}
