@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Alert rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Alerts and whom they reach
+    #[command(subcommand)]
+    Alerts(crate::alerts::args::AlertsCommand),
     /// Vendor profiles: what calls mean
     #[command(subcommand)]
     Profiles(crate::profiles::args::ProfilesCommand),

@@ -4,6 +4,7 @@
 //! roles live in their own crates.
 
 mod admin;
+mod alerts;
 mod cli;
 mod commands;
 mod config;

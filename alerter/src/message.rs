@@ -26,6 +26,6 @@ fn cut(text: &str, limit: usize) -> String {
 }
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A receiver that can never be reached.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+pub(crate) enum TargetError {
     /// Not a URL; the text is not shown, because it may hold a token.
     #[error("the url is not a http or https address")]
     Url,

@@ -11,11 +11,12 @@ use crate::{
     message::test_alert,
     notify::{Notifier, Outcome, Report},
 };
-use std::time::{Duration, Instant};
+use serde::Serialize;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// What became of the test at one target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tested {
     /// Name of the target.
     pub target: String,
@@ -25,8 +26,8 @@ pub struct Tested {
     pub status: u16,
     /// Why it failed.
     pub detail: String,
-    /// How long it took.
-    pub took: Duration,
+    /// How long it took, in ms.
+    pub took_ms: u64,
 }
 
 /// Why no test was sent.
@@ -73,7 +74,7 @@ pub async fn send_test(config: &AlerterConfig, receiver: &str) -> Result<Vec<Tes
     let mut tested = Vec::new();
     while let Some(report) = reports.recv().await {
         let Some(name) = names.get(report.notification.target) else { continue };
-        tested.push(Tested::new(name.to_string(), report, began.elapsed()));
+        tested.push(Tested::new(name.to_string(), report, began.elapsed().as_millis() as u64));
     }
     tested.sort_by(|one, other| one.target.cmp(&other.target));
     Ok(tested)
@@ -84,9 +85,57 @@ fn files(problems: Vec<RuleProblem>) -> SendTestError {
 }
 
 impl Tested {
-    fn new(target: String, report: Report, took: Duration) -> Self {
+    fn new(target: String, report: Report, took_ms: u64) -> Self {
         let Report { outcome, status, detail, .. } = report;
         let delivered = outcome == Outcome::Delivered;
-        Self { target, delivered, status, detail: if delivered { String::new() } else { detail }, took }
+        Self { target, delivered, status, detail: if delivered { String::new() } else { detail }, took_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, http::StatusCode, routing::post};
+
+    #[tokio::test]
+    async fn every_target_is_tried_once_and_none_hides_the_other() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let app = Router::new()
+            .route(
+                "/fine",
+                post(async |body: String| match body.contains("This is a test") {
+                    true => StatusCode::NO_CONTENT,
+                    false => StatusCode::BAD_REQUEST,
+                }),
+            )
+            .route("/busy", post(async || StatusCode::SERVICE_UNAVAILABLE));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let folder = std::env::temp_dir().join(format!("callmeter-send-test-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("routing.yaml");
+        let text = format!(
+            "route: {{receiver: other}}\nreceivers:\n- name: other\n- name: ops\n  webhook_configs:\n  \
+             - url: http://{address}/fine\n  - url: http://{address}/busy\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let config = AlerterConfig {
+            routing: Some(file.to_string_lossy().into_owned()),
+            private_receivers: vec!["127.0.0.0/8".into()],
+            ..AlerterConfig::default()
+        };
+        let tested = send_test(&config, "ops").await.expect("sent");
+        let seen: Vec<_> =
+            tested.iter().map(|one| (one.target.as_str(), one.delivered, one.status)).collect();
+        assert_eq!(seen, [("ops/webhook/0", true, 204), ("ops/webhook/1", false, 503)]);
+        let mistakes = [send_test(&config, "opps").await, send_test(&config, "other").await];
+        let mistakes =
+            mistakes.map(|mistake| mistake.err().map(|error| error.to_string()).unwrap_or_default());
+        assert_eq!(
+            mistakes,
+            ["there is no receiver `opps`; there are: other, ops", "the receiver `other` has no targets"]
+        );
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -102,8 +102,8 @@ pub(super) fn common_annotations(notification: &Notification) -> Texts {
     common(notification.alerts.iter().map(|alert| &alert.annotations))
 }
 
-/// What every alert has in common.
-fn common<'a>(mut all: impl Iterator<Item = &'a Texts>) -> Texts {
+/// What all texts have in common.
+pub(super) fn common<'a>(mut all: impl Iterator<Item = &'a Texts>) -> Texts {
     let mut common = all.next().cloned().unwrap_or_default();
     for texts in all {
         common.retain(|name, text| texts.get(name) == Some(text));

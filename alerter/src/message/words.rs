@@ -3,7 +3,7 @@
 //!
 //! Promise: pure. Texts are plain: whoever writes them into markup escapes them.
 
-use super::facts::{common_annotations, common_labels, firing};
+use super::facts::{common, common_annotations, firing};
 use crate::{
     dispatch::Notification,
     rules::Texts,
@@ -34,7 +34,7 @@ pub(super) struct Line {
 /// The first line: how many, what, who.
 pub(super) fn headline(notification: &Notification) -> String {
     let firing = firing(notification);
-    let common = common_labels(notification);
+    let common = concerned(notification);
     let named = common.get("alertname").or_else(|| notification.group_labels.get("alertname"));
     let name = named.map_or_else(|| format!("{} alerts", notification.alerts.len()), Clone::clone);
     let who = subject(&common);
@@ -45,6 +45,13 @@ pub(super) fn headline(notification: &Notification) -> String {
     };
     let dash = if who.is_empty() { "" } else { " — " };
     format!("[{state}] {name}{dash}{who}")
+}
+
+/// The labels that all share that fire; when none does, that all share.
+fn concerned(notification: &Notification) -> Texts {
+    let fires = firing(notification) > 0;
+    let alerts = notification.alerts.iter().filter(|alert| !fires || alert.state == State::Firing);
+    common(alerts.map(|alert| &alert.labels))
 }
 
 /// Every alert, those that fire first.
@@ -99,12 +106,6 @@ fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// What the rules say of all alerts together, if they say the same.
-pub(super) fn common_summary(notification: &Notification) -> Option<String> {
-    let mut common = common_annotations(notification);
-    common.remove("summary").or_else(|| common.remove("description"))
-}
-
 /// Links that the rules give: a run book and a board.
 pub(super) fn links(notification: &Notification) -> Vec<(&'static str, String)> {
     let mut common = common_annotations(notification);
@@ -114,7 +115,7 @@ pub(super) fn links(notification: &Notification) -> Vec<(&'static str, String)> 
 
 /// The question to ask ClickHouse next; `None` when the alerts are not about calls.
 pub(super) fn query(notification: &Notification) -> Option<String> {
-    let common = common_labels(notification);
+    let common = concerned(notification);
     let first = notification.alerts.iter().map(|alert| alert.starts_at).min()?;
     let from = first.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
     let mut conditions: Vec<String> = Dimension::WORDS
