@@ -4,7 +4,7 @@
 
 pub(crate) mod args;
 
-use crate::{commands, config};
+use crate::{commands, config, table::aligned};
 use args::{AlertsCommand, SendTestArgs};
 use callmeter_alerter::{Tested, send_test};
 use std::process::ExitCode;
@@ -21,18 +21,22 @@ fn test(args: &SendTestArgs) -> anyhow::Result<ExitCode> {
     let tested = commands::runtime()?.block_on(send_test(&config.alerter, &args.receiver))?;
     match args.list.json {
         true => println!("{}", serde_json::to_string_pretty(&tested)?),
-        false => tested.iter().for_each(|tested| println!("{}", line(tested))),
+        false => print!("{}", shown(&tested)),
     }
     Ok(if tested.iter().all(|tested| tested.delivered) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn line(tested: &Tested) -> String {
-    let Tested { target, delivered, status, detail, took_ms } = tested;
-    let status = if *status == 0 { "no answer".to_owned() } else { status.to_string() };
-    match delivered {
-        true => format!("{target}  delivered  {status}  {took_ms} ms"),
-        false => format!("{target}  FAILED  {status}  {took_ms} ms  {detail}"),
-    }
+/// A line per target.
+fn shown(tested: &[Tested]) -> String {
+    let head = ["TARGET", "OUTCOME", "STATUS", "TIME", "DETAIL"].map(str::to_owned);
+    let row = |tested: &Tested| {
+        let outcome = if tested.delivered { "delivered" } else { "failed" };
+        let status = if tested.status == 0 { "no answer".to_owned() } else { tested.status.to_string() };
+        let took = format!("{} ms", tested.took_ms);
+        [tested.target.clone(), outcome.to_owned(), status, took, tested.detail.clone()]
+    };
+    let rows: Vec<_> = [head].into_iter().chain(tested.iter().map(row)).collect();
+    aligned(&rows)
 }
 
 #[cfg(test)]
@@ -41,17 +45,20 @@ mod tests {
 
     #[test]
     fn a_line_says_which_target_what_happened_and_how_long_it_took() {
-        let tested = |delivered, status, detail: &str| Tested {
-            target: "ops/webhook/0".into(),
+        let tested = |target: &str, delivered, status, detail: &str| Tested {
+            target: target.into(),
             delivered,
             status,
             detail: detail.into(),
             took_ms: 12,
         };
-        assert_eq!(line(&tested(true, 204, "")), "ops/webhook/0  delivered  204  12 ms");
+        let all =
+            [tested("ops/email/0", false, 0, "connection refused"), tested("ops/webhook/0", true, 204, "")];
         assert_eq!(
-            line(&tested(false, 0, "connection refused")),
-            "ops/webhook/0  FAILED  no answer  12 ms  connection refused"
+            shown(&all),
+            "TARGET         OUTCOME    STATUS     TIME   DETAIL\n\
+             ops/email/0    failed     no answer  12 ms  connection refused\n\
+             ops/webhook/0  delivered  204        12 ms\n"
         );
     }
 }

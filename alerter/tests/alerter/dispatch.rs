@@ -183,7 +183,7 @@ fn the_body_is_alertmanagers() {
     let first = only(dispatcher.flush(at(30)));
     dispatcher.settle(&first, Settled::Delivered, at(30));
     dispatcher.observe(&[resolved("b", 1, 60)]);
-    let body = message::body(&only(dispatcher.flush(at(330))), "https://callmeter.example");
+    let body = message::alertmanager::body(&only(dispatcher.flush(at(330))), "https://callmeter.example", 0);
     let pretty: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     insta::assert_snapshot!(serde_json::to_string_pretty(&pretty).expect("JSON"), @r#"
 {
