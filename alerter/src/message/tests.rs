@@ -58,9 +58,9 @@ fn a_webhook_carries_alertmanagers_version_4() {
 #[test]
 fn a_mail_says_what_who_since_when_how_bad_and_where_to_look() {
     let mail = email::mail(&both(), URL, email::Wording::default());
-    insta::assert_snapshot!(mail.subject, @"[FIRING] HubspotFails — hubspot");
+    insta::assert_snapshot!(mail.subject, @"[FIRING] HubspotFails — acme · hubspot");
     insta::assert_snapshot!(mail.text, @"
-[FIRING] HubspotFails — hubspot
+[FIRING] HubspotFails — acme · hubspot
 
 FIRING acme · hubspot
   acme: 12.5% of HubSpot calls fail
@@ -73,7 +73,7 @@ RESOLVED globex · hubspot
 Look closer:
 
 SELECT window_start, sum(calls) AS calls, sum(errors) AS errors, latencyQuantile(0.95, sumMap(latency)) AS p95_ms
-FROM rollups WHERE workspace = 'demo' AND integration = 'hubspot' AND window_start >= '2026-11-20 11:30:00'
+FROM rollups WHERE workspace = 'demo' AND customer = 'acme' AND integration = 'hubspot' AND window_start >= '2026-11-20 11:30:00'
 GROUP BY window_start ORDER BY window_start
 
 https://callmeter.example
@@ -81,12 +81,12 @@ https://callmeter.example
     insta::assert_snapshot!(mail.html, @r#"
 <!doctype html>
 <html><body style="font-family:sans-serif">
-<h2 style="color:#b3261e">[FIRING] HubspotFails — hubspot</h2>
+<h2 style="color:#b3261e">[FIRING] HubspotFails — acme · hubspot</h2>
 <p>FIRING <b>acme · hubspot</b><br>acme: 12.5% of HubSpot calls fail<br>value 0.125, threshold 0.05, since 2026-11-20 12:00:03 UTC</p>
 <p>RESOLVED <b>globex · hubspot</b><br>globex: 12.5% of HubSpot calls fail<br>last value 0.0125, threshold 0.05, from 2026-11-20 12:00:03 to 12:14:03 UTC (14m 0s)</p>
 <p>Look closer:</p>
 <pre>SELECT window_start, sum(calls) AS calls, sum(errors) AS errors, latencyQuantile(0.95, sumMap(latency)) AS p95_ms
-FROM rollups WHERE workspace = &#x27;demo&#x27; AND integration = &#x27;hubspot&#x27; AND window_start &gt;= &#x27;2026-11-20 11:30:00&#x27;
+FROM rollups WHERE workspace = &#x27;demo&#x27; AND customer = &#x27;acme&#x27; AND integration = &#x27;hubspot&#x27; AND window_start &gt;= &#x27;2026-11-20 11:30:00&#x27;
 GROUP BY window_start ORDER BY window_start</pre>
 <p><a href="https:&#x2f;&#x2f;callmeter.example">Callmeter</a></p>
 </body></html>
@@ -116,9 +116,9 @@ fn a_mail_is_one_subject_line_and_escaped_html_whatever_alerts_are_named() {
 fn a_slack_message_is_read_in_ten_seconds() {
     let message = slack::message(&both(), URL, slack::Wording::default());
     insta::assert_snapshot!(texts_of(&message).join("\n--\n"), @"
-[FIRING] HubspotFails — hubspot
+[FIRING] HubspotFails — acme · hubspot
 --
-:red_circle: *<https://callmeter.example|[FIRING] HubspotFails — hubspot>*
+:red_circle: *<https://callmeter.example|[FIRING] HubspotFails — acme · hubspot>*
 --
 *acme · hubspot* acme: 12.5% of HubSpot calls fail
 value 0.125, threshold 0.05, since 2026-11-20 12:00:03 UTC
@@ -136,7 +136,7 @@ page
 demo
 --
 ```SELECT window_start, sum(calls) AS calls, sum(errors) AS errors, latencyQuantile(0.95, sumMap(latency)) AS p95_ms
-FROM rollups WHERE workspace = 'demo' AND integration = 'hubspot' AND window_start &gt;= '2026-11-20 11:30:00'
+FROM rollups WHERE workspace = 'demo' AND customer = 'acme' AND integration = 'hubspot' AND window_start &gt;= '2026-11-20 11:30:00'
 GROUP BY window_start ORDER BY window_start```
 ");
     let resolved = notification(vec![alert("acme", State::Resolved)]);
@@ -222,12 +222,12 @@ fn an_event_triggers_and_resolves_the_incident_of_its_group() {
         "resolved: globex · hubspot: globex: 12.5% of HubSpot calls fail (last value 0.0125, threshold 0.05, from 2026-11-20 12:00:03 to 12:14:03 UTC (14m 0s))"
       ],
       "firing": 1,
-      "query": "SELECT window_start, sum(calls) AS calls, sum(errors) AS errors, latencyQuantile(0.95, sumMap(latency)) AS p95_ms\nFROM rollups WHERE workspace = 'demo' AND integration = 'hubspot' AND window_start >= '2026-11-20 11:30:00'\nGROUP BY window_start ORDER BY window_start",
+      "query": "SELECT window_start, sum(calls) AS calls, sum(errors) AS errors, latencyQuantile(0.95, sumMap(latency)) AS p95_ms\nFROM rollups WHERE workspace = 'demo' AND customer = 'acme' AND integration = 'hubspot' AND window_start >= '2026-11-20 11:30:00'\nGROUP BY window_start ORDER BY window_start",
       "resolved": 1
     },
     "severity": "critical",
     "source": "hubspot",
-    "summary": "[FIRING] HubspotFails — hubspot"
+    "summary": "[FIRING] HubspotFails — acme · hubspot"
   },
   "routing_key": "canary"
 }
