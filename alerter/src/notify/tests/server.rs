@@ -38,10 +38,13 @@ impl Heard {
     }
 }
 
+/// What is answered to a request, given its place from 0.
+type Answer = dyn Fn(usize, &Request) -> Response + Send + Sync;
+
 #[derive(Clone)]
 struct Script {
     heard: Heard,
-    answer: Arc<dyn Fn(usize, &Request) -> Response + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 /// A receiver that answers a request, given its place from 0.
