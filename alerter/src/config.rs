@@ -107,12 +107,11 @@ pub fn check_routing(path: &str) -> Result<Routing, Vec<Problem>> {
 pub(crate) struct Endpoint {
     pub(crate) url: Secret,
     pub(crate) keys: Vec<SigningKey>,
-    pub(crate) send_resolved: bool,
 }
 
-/// Reads the secrets of the routed receiver's webhooks.
+/// Reads the secrets of every webhook, in the order of [`Routing::targets`].
 pub(crate) fn endpoints(path: &str, routing: &Routing) -> Result<Vec<Endpoint>, Vec<Problem>> {
-    let webhooks = routing.receiver().map(|receiver| receiver.webhooks.as_slice()).unwrap_or_default();
+    let webhooks = routing.receivers.iter().flat_map(|receiver| &receiver.webhooks);
     let (mut endpoints, mut problems) = (Vec::new(), Vec::new());
     for webhook in webhooks {
         match endpoint(webhook) {
@@ -135,7 +134,7 @@ fn endpoint(webhook: &Webhook) -> Result<Endpoint, String> {
         let secret = reveal(source)?;
         SigningKey::parse(secret.reveal()).map_err(|error| error.to_string())
     });
-    Ok(Endpoint { url, keys: secrets.collect::<Result<_, String>>()?, send_resolved: webhook.send_resolved })
+    Ok(Endpoint { url, keys: secrets.collect::<Result<_, String>>()? })
 }
 
 fn reveal(source: &Source) -> Result<Secret, String> {

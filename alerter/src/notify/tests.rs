@@ -1,7 +1,11 @@
 //! Deliveries to a receiver on this machine.
 
 use super::*;
-use crate::{address::Network, dispatch::NotifyReason, rules::Texts};
+use crate::{
+    address::Network,
+    dispatch::{Integration, NotifyReason, Withheld},
+    rules::Texts,
+};
 use axum::{Router, extract::State, http::HeaderMap, response::IntoResponse, routing::post};
 use callmeter_schemas::config::Secret;
 use reqwest::StatusCode;
@@ -34,15 +38,17 @@ fn notification(target: usize) -> Notification {
         group_key: "{}:{}".into(),
         group_labels: Texts::new(),
         receiver: "ops".into(),
+        integration: Integration { kind: "webhook".into(), place: 0 },
         target,
         reason: NotifyReason::FirstNotification,
         alerts: Vec::new(),
+        withheld: Withheld::new(),
     }
 }
 
 fn endpoint(url: &str) -> Endpoint {
     let keys = vec![SigningKey::parse(SECRET).expect("valid")];
-    Endpoint { url: Secret::new(url), keys, send_resolved: true }
+    Endpoint { url: Secret::new(url), keys }
 }
 
 fn start(urls: &[&str]) -> Result<(Notifier, mpsc::Receiver<Report>), TargetError> {

@@ -1,7 +1,11 @@
 //! The loop without a store: nothing listens where it would be.
 
 use super::*;
-use crate::{address::Policy, dispatch::NotifyReason, rules::Texts};
+use crate::{
+    address::Policy,
+    dispatch::{Integration, NotifyReason, Withheld},
+    rules::Texts,
+};
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
@@ -32,9 +36,11 @@ fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
         group_key: "{}:{}".into(),
         group_labels: Texts::new(),
         receiver: "ops".into(),
+        integration: Integration { kind: "webhook".into(), place: 0 },
         target: 0,
         reason: NotifyReason::FirstNotification,
         alerts: Vec::new(),
+        withheld: Withheld::new(),
     };
     let mut pipeline = pipeline(now);
     pipeline.send(notification.clone(), now);
