@@ -37,18 +37,21 @@ const LAST: &str = "SELECT * EXCEPT place FROM (SELECT transition_id, workspace,
      OR place <= 2 AND state = 'resolved' AND at > fromUnixTimestamp64Milli({since:Int64}) ORDER BY at, place DESC";
 const NAMED: &str = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, \
      value, threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
-const TOLD: &str = "SELECT group_key, target, max(n.at) AS at, argMax(n.transition_ids, n.at) AS transition_ids \
-     FROM notifications AS n WHERE receiver = {receiver:String} AND outcome = 'delivered' \
-     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY group_key, target";
+/// What every target was last told of every group.
+const TOLD: &str = "SELECT group_key, receiver, integration, target, max(n.at) AS at, \
+     argMax(n.transition_ids, n.at) AS transition_ids, argMax(n.withheld_ids, n.at) AS withheld_ids \
+     FROM notifications AS n WHERE outcome = 'delivered' AND n.at > fromUnixTimestamp64Milli({since:Int64}) \
+     GROUP BY group_key, receiver, integration, target";
 /// Notifications whose last step is neither a delivery nor giving up.
-const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
-     any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
-     AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
+const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(receiver) AS receiver, \
+     any(integration) AS integration, any(target) AS target, any(reason) AS reason, \
+     any(transition_ids) AS transition_ids, any(withheld_ids) AS withheld_ids \
+     FROM notifications WHERE at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
      HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt, outcome)) != 'gave_up'";
 /// Where the last messages stand that can be edited, of every target of every receiver.
 const POSTED: &str = "SELECT group_key, argMax(n.detail, n.at) AS detail FROM notifications AS n \
      WHERE outcome = 'delivered' AND startsWith(n.detail, {prefix:String}) \
-     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY receiver, target, group_key";
+     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY receiver, integration, target, group_key";
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -128,22 +131,19 @@ impl Store {
     /// Reads what a restart takes up.
     pub(crate) async fn remember(
         &self,
-        receiver: &str,
         resolved_since: Timestamp,
         now: Timestamp,
     ) -> Result<Remembered, StoreError> {
         let last = self.0.query_raw(LAST).param("since", resolved_since.as_millisecond());
         let last: Vec<TransitionRow> = self.all(last).await?;
         let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
-        let ours = |text| self.0.query_raw(text).param("receiver", receiver).param("since", since);
-        let told: Vec<ToldRow> = self.all(ours(TOLD)).await?;
-        let open: Vec<OpenRow> = self.all(ours(OPEN)).await?;
+        let told: Vec<ToldRow> = self.all(self.0.query_raw(TOLD).param("since", since)).await?;
+        let open: Vec<OpenRow> = self.all(self.0.query_raw(OPEN).param("since", since)).await?;
         let posted = self.0.query_raw(POSTED).param("prefix", Posted::DETAIL_PREFIX).param("since", since);
         let posted: Vec<PostedRow> = self.all(posted).await?;
-        let named = told
-            .iter()
-            .flat_map(|row| &row.transition_ids)
-            .chain(open.iter().flat_map(|row| &row.transition_ids));
+        let of_told = told.iter().flat_map(|row| row.transition_ids.iter().chain(&row.withheld_ids));
+        let of_open = open.iter().flat_map(|row| row.transition_ids.iter().chain(&row.withheld_ids));
+        let named = of_told.chain(of_open);
         let transitions = self.transitions(named.cloned().collect()).await?;
         let last = last.into_iter().map(Transition::from).collect();
         Ok(Remembered { last, told, open, posted, transitions })

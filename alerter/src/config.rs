@@ -116,7 +116,7 @@ pub(crate) fn endpoints<'a>(
             Err(message) => problems.push(Problem {
                 file: path.to_owned(),
                 line: target.line,
-                field: format!("{}[{}]", target.name.kind.key(), target.name.position),
+                field: target.path.clone(),
                 message,
                 suggestion: None,
             }),

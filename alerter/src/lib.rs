@@ -27,12 +27,18 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
+pub mod matcher;
+pub mod routing;
+pub mod time_interval;
+
 pub mod dispatch;
+pub mod inhibition;
 mod knowledge;
 pub mod message;
 pub mod retry;
-pub mod routing;
 pub mod signing;
+pub mod silence;
+pub mod suppression;
 
 pub mod address;
 mod clickhouse;

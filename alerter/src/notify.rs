@@ -59,7 +59,6 @@ pub(crate) struct Report {
 /// A target with its secrets at hand, ready to be sent to.
 pub(crate) struct Endpoint {
     pub(crate) name: TargetName,
-    pub(crate) send_resolved: bool,
     sender: Sender,
 }
 
@@ -67,7 +66,7 @@ impl Endpoint {
     /// Reads the target's secrets and checks its address; the error says what is wrong.
     pub(crate) fn new(target: &Target, policy: &Policy, external_url: &str) -> Result<Self, String> {
         let sender = Sender::new(target, policy, external_url)?;
-        Ok(Self { name: target.name.clone(), send_resolved: target.send_resolved, sender })
+        Ok(Self { name: target.name.clone(), sender })
     }
 }
 
@@ -96,12 +95,8 @@ impl Notifier {
     }
 
     /// Hands a notification to its target's task; gives it back when the queue is full.
-    pub(crate) fn send(
-        &self,
-        target: &TargetName,
-        notification: Notification,
-    ) -> Result<(), Box<Notification>> {
-        match self.queues.get(target) {
+    pub(crate) fn send(&self, notification: Notification) -> Result<(), Box<Notification>> {
+        match self.queues.get(&TargetName::of(&notification)) {
             Some(queue) => queue.try_send(notification).map_err(|error| Box::new(error.into_inner())),
             None => Err(Box::new(notification)),
         }

@@ -16,7 +16,6 @@ use crate::{
     notify::{Notifier, Outcome, Report},
     progress,
     query::{self, Answer},
-    routing::receivers::TargetName,
     rows::DeliveryRow,
     rules::{Rule, RuleSet},
     schedule::Schedule,
@@ -41,8 +40,6 @@ pub(crate) struct Pipeline {
     pub(crate) evaluator: Evaluator,
     pub(crate) dispatcher: Option<Dispatcher>,
     pub(crate) notifier: Notifier,
-    /// Names of the targets, by their place in the receiver.
-    pub(crate) targets: Vec<TargetName>,
     pub(crate) schedule: Schedule,
     pub(crate) metrics: AlerterMetrics,
     pub(crate) max_lag: Duration,
@@ -215,11 +212,7 @@ impl Pipeline {
     /// Hands a notification over; one that finds no room waits for its group's next flush. The store is
     /// told, or a restart would send it beside what was said since.
     pub(crate) fn send(&mut self, notification: Notification, now: Timestamp) {
-        let sent = match self.targets.get(notification.target) {
-            Some(target) => self.notifier.send(target, notification),
-            None => Err(Box::new(notification)),
-        };
-        if let Err(notification) = sent {
+        if let Err(notification) = self.notifier.send(notification) {
             warn!(target = notification.target, "too many notifications wait for a receiver");
             self.metrics.notifications_dropped.inc();
             if let Some(dispatcher) = &mut self.dispatcher {

@@ -8,12 +8,12 @@ use crate::{
     clickhouse::{Remembered, Store},
     clock::now,
     config::{self, check_routing, check_rules},
-    dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
+    dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
     health,
     notify::{Endpoint, Notifier},
     pipeline::Pipeline,
-    routing::{Route, Routing},
+    routing::Routing,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -38,28 +38,23 @@ pub(crate) async fn start(
 ) -> Result<(), AlerterError> {
     let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
-    let targets: Vec<Target> = endpoints
-        .iter()
-        .enumerate()
-        .map(|(index, endpoint)| Target { index, send_resolved: endpoint.send_resolved })
-        .collect();
-    let names = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+    let targets = endpoints.len();
     metrics.rules.set(rules.rules() as i64);
-    info!(rules = rules.rules(), targets = targets.len(), "alerter starts");
+    info!(rules = rules.rules(), targets, "alerter starts");
 
     tokio::pin!(shutdown);
     let store = Store::new(clickhouse);
-    let receiver = routing.as_ref().map_or("", |routing| routing.route.receiver.as_str());
     let remembered = tokio::select! {
         () = &mut shutdown => return Ok(()),
-        remembered = remember(&store, receiver) => remembered,
+        remembered = remember(&store) => remembered,
     };
     let now = now();
     let (evaluator, orphans) = Evaluator::restore(&rules, &health::keys(), &remembered.last, now);
     let mut unfinished = Vec::new();
     let dispatcher = routing.map(|routing| {
-        unfinished = reopen(&remembered, &routing.route);
-        restore(routing.route, targets, &remembered, &unfinished)
+        let mut dispatcher = Dispatcher::new(routing);
+        unfinished = dispatcher.restore(&remembered.last, told(&remembered), planned(&remembered));
+        dispatcher
     });
     let (sender, reports) = mpsc::channel(REPORTS);
     let notifier = Notifier::start(endpoints, remembered.posted(), &sender);
@@ -71,7 +66,6 @@ pub(crate) async fn start(
         evaluator,
         dispatcher,
         notifier,
-        targets: names,
         metrics,
         max_lag: config.max_lag.unsigned_abs(),
         rollup_window: config.rollup_window.unsigned_abs(),
@@ -89,15 +83,15 @@ fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<Endpoint>), A
         return Ok((None, Vec::new()));
     };
     let routing = check_routing(path).map_err(AlerterError::Files)?;
-    let endpoints = config::endpoints(path, routing.receiver(), config).map_err(AlerterError::Files)?;
+    let endpoints = config::endpoints(path, &routing.receivers, config).map_err(AlerterError::Files)?;
     Ok((Some(routing), endpoints))
 }
 
-async fn remember(store: &Store, receiver: &str) -> Remembered {
+async fn remember(store: &Store) -> Remembered {
     loop {
         let now = now();
         let since = now.saturating_sub(RESOLVED_KEPT).unwrap_or(Timestamp::MIN);
-        match store.remember(receiver, since, now).await {
+        match store.remember(since, now).await {
             Ok(remembered) => return remembered,
             Err(error) => warn!(%error, "what alerts were open cannot be read yet"),
         }
@@ -110,39 +104,29 @@ fn schedule(rules: &RuleSet, config: &AlerterConfig, now: Timestamp) -> Schedule
     Schedule::new(intervals.collect(), config.interval(), now)
 }
 
-fn restore(
-    route: Route,
-    targets: Vec<Target>,
-    remembered: &Remembered,
-    unfinished: &[Notification],
-) -> Dispatcher {
+fn told(remembered: &Remembered) -> Vec<Told> {
     let told = remembered.told.iter().map(|row| Told {
         group_key: row.group_key.clone(),
-        target: usize::from(row.target),
+        receiver: row.receiver.clone(),
+        integration: row.integration(),
         at: row.at(),
         alerts: remembered.named(&row.transition_ids),
+        withheld: remembered.named(&row.withheld_ids),
     });
-    let told = told.collect();
-    let mut dispatcher = Dispatcher::new(route, targets);
-    dispatcher.restore(&remembered.last, told, unfinished);
-    dispatcher
+    told.collect()
 }
 
-/// Notifications to send again, as they were.
-fn reopen(remembered: &Remembered, route: &Route) -> Vec<Notification> {
-    let notification = |row: &crate::rows::OpenRow| {
-        let alerts = remembered.named(&row.transition_ids);
-        let first = alerts.first()?;
-        let group_labels = route.group_by.labels_of(&first.labels);
-        Some(Notification {
+fn planned(remembered: &Remembered) -> Vec<Planned> {
+    let planned = remembered.open.iter().filter_map(|row| {
+        Some(Planned {
             id: row.notification_id.clone(),
             group_key: row.group_key.clone(),
-            group_labels,
-            receiver: route.receiver.clone(),
-            target: usize::from(row.target),
+            receiver: row.receiver.clone(),
+            integration: row.integration(),
             reason: NotifyReason::parse(&row.reason)?,
-            alerts,
+            alerts: remembered.named(&row.transition_ids),
+            withheld: remembered.named(&row.withheld_ids),
         })
-    };
-    remembered.open.iter().filter_map(notification).collect()
+    });
+    planned.collect()
 }

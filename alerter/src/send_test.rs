@@ -10,6 +10,7 @@ use crate::{
     config,
     message::test_alert,
     notify::{Notifier, Outcome, Report},
+    routing::receivers::TargetName,
 };
 use serde::Serialize;
 use std::time::Instant;
@@ -66,15 +67,14 @@ pub async fn send_test(config: &AlerterConfig, receiver: &str) -> Result<Vec<Tes
     let mut notifier = Notifier::start(endpoints, Vec::new(), &sender);
     drop(sender);
     let began = Instant::now();
-    for (place, name) in names.iter().enumerate() {
+    for name in &names {
         // A queue that holds nothing yet has room.
-        let _ = notifier.send(name, test_alert::notification(receiver, place, now()));
+        let _ = notifier.send(test_alert::notification(name, now()));
     }
     notifier.close();
     let mut tested = Vec::new();
     while let Some(report) = reports.recv().await {
-        let Some(name) = names.get(report.notification.target) else { continue };
-        tested.push(Tested::new(name.to_string(), report, began.elapsed().as_millis() as u64));
+        tested.push(Tested::new(report, began.elapsed().as_millis() as u64));
     }
     tested.sort_by(|one, other| one.target.cmp(&other.target));
     Ok(tested)
@@ -85,7 +85,8 @@ fn files(problems: Vec<RuleProblem>) -> SendTestError {
 }
 
 impl Tested {
-    fn new(target: String, report: Report, took_ms: u64) -> Self {
+    fn new(report: Report, took_ms: u64) -> Self {
+        let target = TargetName::of(&report.notification).to_string();
         let Report { outcome, status, detail, .. } = report;
         let delivered = outcome == Outcome::Delivered;
         Self { target, delivered, status, detail: if delivered { String::new() } else { detail }, took_ms }

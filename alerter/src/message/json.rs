@@ -8,7 +8,10 @@ use super::{
     template::{Place, Template},
     test_alert,
 };
-use crate::dispatch::Notification;
+use crate::{
+    dispatch::{Integration, Notification},
+    routing::receivers::TargetName,
+};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
@@ -23,7 +26,9 @@ impl JsonTemplate {
     /// Reads one and tries it on an alert; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let template = Self(Template::parse(text)?);
-        let sample = test_alert::notification("", 0, Timestamp::UNIX_EPOCH);
+        let integration = Integration { kind: "json".to_owned(), place: 0 };
+        let nobody = TargetName { receiver: String::new(), integration };
+        let sample = test_alert::notification(&nobody, Timestamp::UNIX_EPOCH);
         match template.body(&sample, "http://callmeter.example") {
             Ok(_) => Ok(template),
             Err(mistake) => Err(format!(

@@ -1,7 +1,7 @@
 //! Notifications as they come, for tests: customers and states enter, a notification leaves.
 
 use crate::{
-    dispatch::{Notification, NotifyReason},
+    dispatch::{Integration, Notification, NotifyReason, Withheld},
     rules::Texts,
     transition::{State, Transition, fingerprint, transition_id},
 };
@@ -47,9 +47,11 @@ pub(crate) fn notification(alerts: Vec<Transition>) -> Notification {
         group_key: "{}:{alertname=\"HubspotFails\"}".into(),
         group_labels: texts(&[("alertname", "HubspotFails")]),
         receiver: "ops".into(),
+        integration: Integration { kind: "webhook".into(), place: 0 },
         target: 0,
         reason: NotifyReason::FirstNotification,
         alerts,
+        withheld: Withheld::new(),
     }
 }
 

@@ -1,11 +1,12 @@
-//! A test that nobody can take for an alert: a receiver and a time enter, a notification leaves.
+//! A test that nobody can take for an alert: a target and a time enter, a notification leaves.
 //!
 //! Promise: pure; it goes the way of every other notification.
 
 use crate::{
-    dispatch::{Notification, NotifyReason},
+    dispatch::{Notification, NotifyReason, Withheld},
+    routing::receivers::TargetName,
     rules::Texts,
-    transition::{State, Transition, fingerprint, transition_id},
+    transition::{State, Transition, digest, fingerprint, transition_id},
 };
 use jiff::Timestamp;
 
@@ -14,7 +15,7 @@ const SUMMARY: &str =
     "This is a test of Callmeter's notifications. Nothing is wrong and nobody needs to act.";
 
 /// A notification of one alert that says that it is a test.
-pub fn notification(receiver: &str, target: usize, now: Timestamp) -> Notification {
+pub fn notification(target: &TargetName, now: Timestamp) -> Notification {
     let texts = |pairs: &[(&str, &str)]| -> Texts {
         pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     };
@@ -28,11 +29,12 @@ pub fn notification(receiver: &str, target: usize, now: Timestamp) -> Notificati
     let print = fingerprint(&labels);
     let group_key = format!("{{}}:{{alertname=\"CallmeterTest\", at=\"{now}\"}}");
     Notification {
-        id: format!("msg_test_{target}_{}", now.as_millisecond()),
+        id: format!("msg_test_{}", digest([target.to_string().as_str(), group_key.as_str()], 16)),
         group_key,
         group_labels: texts(&[("alertname", "CallmeterTest")]),
-        receiver: receiver.to_owned(),
-        target,
+        receiver: target.receiver.clone(),
+        integration: target.integration.clone(),
+        target: 0,
         reason: NotifyReason::FirstNotification,
         alerts: vec![Transition {
             id: transition_id(&print, now, State::Firing),
@@ -49,5 +51,6 @@ pub fn notification(receiver: &str, target: usize, now: Timestamp) -> Notificati
             starts_at: now,
             ends_at: None,
         }],
+        withheld: Withheld::new(),
     }
 }

@@ -198,7 +198,8 @@ impl Bot {
         about: &Notification,
         message: Value,
     ) -> Result<Posted, DeliveryError> {
-        let ended = about.alerts.iter().all(|alert| alert.state != State::Firing);
+        let fires = about.alerts.iter().any(|alert| alert.state == State::Firing);
+        let ended = !fires && about.withheld.is_empty();
         if let Some(known) = self.posted.get(&about.group_key) {
             let posted = Posted { ended, ..known.clone() };
             if self.edit(poster, &posted, message.clone()).await? {

@@ -1,7 +1,10 @@
 //! The loop without a store: nothing listens where it would be.
 
 use super::*;
-use crate::{dispatch::NotifyReason, rules::Texts};
+use crate::{
+    dispatch::{Integration, NotifyReason, Withheld},
+    rules::Texts,
+};
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
@@ -13,7 +16,6 @@ fn pipeline(now: Timestamp) -> Pipeline {
         evaluator: Evaluator::default(),
         dispatcher: None,
         notifier: Notifier::start(Vec::new(), Vec::new(), &reports),
-        targets: Vec::new(),
         schedule: Schedule::new(Vec::new(), LONGEST_PAUSE, now),
         metrics: AlerterMetrics::register(&mut Registry::default()),
         max_lag: LONGEST_PAUSE,
@@ -32,9 +34,11 @@ fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
         group_key: "{}:{}".into(),
         group_labels: Texts::new(),
         receiver: "ops".into(),
+        integration: Integration { kind: "webhook".into(), place: 0 },
         target: 0,
         reason: NotifyReason::FirstNotification,
         alerts: Vec::new(),
+        withheld: Withheld::new(),
     };
     let mut pipeline = pipeline(now);
     pipeline.send(notification.clone(), now);

@@ -19,6 +19,8 @@ pub use parts::Source;
 pub use slack::{Slack, SlackAccess};
 pub use webhook::Webhook;
 
+use super::global::Global;
+use crate::dispatch::{Integration, Notification};
 use callmeter_documents::{
     problem::{Fields, Problems},
     yaml::Node,
@@ -60,6 +62,8 @@ pub struct Target {
     pub name: TargetName,
     /// Line of the file.
     pub line: u64,
+    /// Where it stands in the file, such as `receivers[0].webhook_configs[1]`.
+    pub path: String,
     /// Whether resolved alerts are sent.
     pub send_resolved: bool,
     /// How to get there.
@@ -67,18 +71,16 @@ pub struct Target {
 }
 
 /// Name of a target: stays the same over restarts while its place in the receiver stays the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TargetName {
     /// Name of the receiver.
     pub receiver: String,
-    /// Which of its lists.
-    pub kind: Kind,
-    /// Place in the list, from 0.
-    pub position: usize,
+    /// Which of its integrations.
+    pub integration: Integration,
 }
 
 /// A kind of receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `webhook_configs`.
     Webhook,
@@ -133,12 +135,14 @@ impl Kind {
         }
     }
 
-    fn read(self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Destination> {
+    fn read(self, fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<Destination> {
         match self {
             Self::Webhook => webhook::read(fields, problems).map(Destination::Webhook),
-            Self::Slack => slack::read(fields, problems).map(Destination::Slack),
-            Self::PagerDuty => pagerduty::read(fields, problems).map(Box::new).map(Destination::PagerDuty),
-            Self::Email => email::read(fields, problems).map(Box::new).map(Destination::Email),
+            Self::Slack => slack::read(fields, global, problems).map(Destination::Slack),
+            Self::PagerDuty => {
+                pagerduty::read(fields, global, problems).map(Box::new).map(Destination::PagerDuty)
+            }
+            Self::Email => email::read(fields, global, problems).map(Box::new).map(Destination::Email),
             Self::Json => json::read(fields, problems).map(Destination::Json),
         }
     }
@@ -147,22 +151,30 @@ impl Kind {
     const SEND_RESOLVED: bool = true;
 }
 
+impl TargetName {
+    /// The target of a notification.
+    pub fn of(notification: &Notification) -> Self {
+        Self { receiver: notification.receiver.clone(), integration: notification.integration.clone() }
+    }
+}
+
 impl fmt::Display for TargetName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}/{}", self.receiver, self.kind.word(), self.position)
+        write!(out, "{}/{}/{}", self.receiver, self.integration.kind, self.integration.place)
     }
 }
 
 /// Reads one entry of `receivers`.
-pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Receiver> {
+pub(super) fn read(node: &Node, path: &str, global: &Global, problems: &mut Problems) -> Option<Receiver> {
     let mut fields = Fields::open(node, path, problems)?;
     fields.require("name", problems);
     let name = fields.text("name", problems);
     let mut targets = Vec::new();
     for kind in Kind::ALL {
-        for (position, (path, node)) in fields.list(kind.key(), problems).into_iter().enumerate() {
-            let receiver = name.clone().unwrap_or_default();
-            targets.extend(target(node, &path, TargetName { receiver, kind, position }, problems));
+        for (place, (path, node)) in (0..).zip(fields.list(kind.key(), problems)) {
+            let integration = Integration { kind: kind.word().to_owned(), place };
+            let name = TargetName { receiver: name.clone().unwrap_or_default(), integration };
+            targets.extend(target(node, path, kind, name, global, problems));
         }
     }
     for (key, reason) in REFUSED {
@@ -172,12 +184,19 @@ pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<R
     Some(Receiver { name: name?, targets })
 }
 
-fn target(node: &Node, path: &str, name: TargetName, problems: &mut Problems) -> Option<Target> {
-    let mut fields = Fields::open(node, path, problems)?;
+fn target(
+    node: &Node,
+    path: String,
+    kind: Kind,
+    name: TargetName,
+    global: &Global,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let mut fields = Fields::open(node, &path, problems)?;
     let send_resolved = fields.flag("send_resolved", problems).unwrap_or(Kind::SEND_RESOLVED);
-    let destination = name.kind.read(&mut fields, problems);
+    let destination = kind.read(&mut fields, global, problems);
     fields.close(problems);
-    Some(Target { name, line: node.line, send_resolved, destination: destination? })
+    Some(Target { name, line: node.line, path, send_resolved, destination: destination? })
 }
 
 #[cfg(test)]

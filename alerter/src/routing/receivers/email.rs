@@ -6,10 +6,13 @@ use super::{
     http::tls,
     parts::{self, Source, entries, keys},
 };
-use crate::message::Template;
+use crate::{
+    message::Template,
+    routing::global::{Global, Smtp},
+};
 use callmeter_documents::problem::{Fields, Problems, scalar};
 use lettre::message::{Mailbox, Mailboxes};
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// Where servers take mail that is encrypted from its first byte.
 const IMPLICIT_TLS_PORT: u16 = 465;
@@ -58,21 +61,22 @@ pub struct Smarthost {
     pub port: u16,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Email> {
-    for key in ["to", "from", "smarthost"] {
-        fields.require(key, problems);
-    }
-    let to: Option<Mailboxes> = parsed(fields, "to", "addresses such as ops@example.com", problems);
-    let from: Option<Mailbox> = parsed(fields, "from", "an address such as ops@example.com", problems);
+pub(super) fn read(fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<Email> {
+    let common = &global.smtp;
+    let to: Option<Mailboxes> = parsed(fields, "to", None, "addresses such as ops@example.com", problems);
+    let from: Option<Mailbox> =
+        parsed(fields, "from", common.from.as_ref(), "an address such as ops@example.com", problems);
+    let wanted = "a server and its port such as smtp.example.com:587";
     let smarthost: Option<Smarthost> =
-        parsed(fields, "smarthost", "a server and its port such as smtp.example.com:587", problems);
+        parsed(fields, "smarthost", common.smarthost.as_ref(), wanted, problems);
     let port = smarthost.as_ref().map(|smarthost| smarthost.port);
     let implicit_tls = fields.flag("force_implicit_tls", problems);
+    let require_tls = fields.flag("require_tls", problems).or(common.require_tls);
     parts::refuse(fields, REFUSED, problems);
     let email = Email {
-        hello: fields.text("hello", problems),
-        login: login(fields, problems),
-        require_tls: fields.flag("require_tls", problems).unwrap_or(true),
+        hello: fields.text("hello", problems).or_else(|| common.hello.clone()),
+        login: login(fields, common, problems),
+        require_tls: require_tls.unwrap_or(true),
         implicit_tls: implicit_tls.unwrap_or(port == Some(IMPLICIT_TLS_PORT)),
         ca: tls(fields, problems),
         subject: subject(fields, problems),
@@ -86,13 +90,18 @@ pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<E
     Some(email)
 }
 
-fn parsed<T: std::str::FromStr>(
+/// Takes what stands here, or else in `global`.
+fn parsed<T: FromStr>(
     fields: &mut Fields<'_>,
     key: &'static str,
+    common: Option<&String>,
     wanted: &str,
     problems: &mut Problems,
 ) -> Option<T> {
-    let text = fields.text(key, problems)?;
+    if common.is_none() {
+        fields.require(key, problems);
+    }
+    let text = fields.text(key, problems).or_else(|| common.cloned())?;
     let parsed = text.trim().parse().ok();
     if parsed.is_none() {
         problems.add(fields.line(), &fields.path(key), format!("expected here: {wanted}"), None);
@@ -100,9 +109,15 @@ fn parsed<T: std::str::FromStr>(
     parsed
 }
 
-fn login(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<(String, Source)> {
-    let username = fields.text("auth_username", problems);
-    let password = parts::source(fields, keys!("auth_password"), problems);
+fn login(fields: &mut Fields<'_>, common: &Smtp, problems: &mut Problems) -> Option<(String, Source)> {
+    if common.auth_identity.is_some() || common.auth_secret.is_some() {
+        let message =
+            "smtp_auth_identity and smtp_auth_secret in global are not supported: use smtp_auth_password";
+        problems.add(fields.line(), &fields.path("auth_username"), message, None);
+    }
+    let username = fields.text("auth_username", problems).or_else(|| common.auth_username.clone());
+    let password =
+        parts::source(fields, keys!("auth_password"), problems).or_else(|| common.auth_password.clone());
     if username.is_some() != password.is_some() {
         let message = "auth_username and auth_password belong together";
         problems.add(fields.line(), &fields.path("auth_username"), message, None);
@@ -126,7 +141,7 @@ fn subject(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Template>
     subject
 }
 
-impl std::str::FromStr for Smarthost {
+impl FromStr for Smarthost {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

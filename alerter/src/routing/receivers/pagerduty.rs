@@ -6,7 +6,7 @@ use super::{
     http::{self, Http},
     parts::{self, Source, keys},
 };
-use crate::message::Template;
+use crate::{message::Template, routing::global::Global};
 use callmeter_documents::problem::{Fields, Problems};
 use std::time::Duration;
 
@@ -50,11 +50,12 @@ pub struct PagerDuty {
     pub http: Http,
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PagerDuty> {
+pub(super) fn read(fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<PagerDuty> {
     parts::refuse(fields, REFUSED, problems);
     let routing_key = parts::need_source(fields, keys!("routing_key"), problems);
+    let url = fields.text("url", problems).or_else(|| global.pagerduty_url.clone());
     Some(PagerDuty {
-        url: fields.text("url", problems).unwrap_or_else(|| EVENTS_API.to_owned()),
+        url: url.unwrap_or_else(|| EVENTS_API.to_owned()),
         client: parts::template(fields, "client", problems),
         client_url: parts::template(fields, "client_url", problems),
         description: parts::template(fields, "description", problems),

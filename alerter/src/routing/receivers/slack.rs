@@ -6,7 +6,7 @@ use super::{
     http::{self, Http},
     parts::{self, Source, keys},
 };
-use crate::message::Template;
+use crate::{message::Template, routing::global::Global};
 use callmeter_documents::problem::{Fields, Problems};
 use callmeter_schemas::config::Secret;
 use std::time::Duration;
@@ -77,8 +77,8 @@ pub enum SlackAccess {
     },
 }
 
-pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Slack> {
-    let access = access(fields, problems);
+pub(super) fn read(fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<Slack> {
+    let access = access(fields, global, problems);
     let title = parts::template(fields, "title", problems);
     let title_link = parts::template(fields, "title_link", problems);
     let text = parts::template(fields, "text", problems);
@@ -91,11 +91,12 @@ pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<S
     Some(Slack { access: access?, title, title_link, text, username, icon_emoji, icon_url, timeout, http })
 }
 
-fn access(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<SlackAccess> {
+fn access(fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<SlackAccess> {
     let url = parts::source(fields, keys!("api_url"), problems);
     let token = parts::source(fields, keys!("bot_token"), problems);
     let channel = fields.text("channel", problems);
-    match (token, url, channel) {
+    let common = global.slack_api_url.clone().filter(|_| token.is_none());
+    match (token, url.or(common), channel) {
         (None, Some(url), channel) => Some(SlackAccess::Webhook { url, channel }),
         (Some(token), url, Some(channel)) => {
             let url = url.unwrap_or_else(|| Source::Inline(Secret::new(WEB_API)));
