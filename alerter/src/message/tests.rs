@@ -13,6 +13,7 @@ use crate::{
     transition::State,
 };
 use callmeter_schemas::config::Secret;
+use proptest::prelude::*;
 use serde_json::Value;
 
 const URL: &str = "https://callmeter.example";
@@ -190,6 +191,27 @@ fn what_an_operator_writes_may_ping_and_what_it_names_may_not() {
             "<!here> &lt;!channel&gt; &amp; co"
         ]
     );
+}
+
+proptest! {
+    #[test]
+    fn no_text_pings_anybody_or_breaks_a_limit(name in "(<!channel>|@here|&|<|>|[a-zé|`*_{}\"\n]){0,60}", times in 1_usize..80) {
+        let name = name.repeat(times);
+        let mut about = firing(&name);
+        about.alerts[0].annotations = texts(&[("summary", &name), ("runbook_url", &name)]);
+        let template = Template::parse("{{ .CommonLabels.customer }} {{ .CommonAnnotations }}").expect("valid");
+        let own = slack::Wording { title: Some(&template), text: Some(&template), title_link: Some(&template) };
+        for wording in [slack::Wording::default(), own] {
+            let message = slack::message(&about, URL, wording);
+            for text in texts_of(&message) {
+                prop_assert!(!text.contains("<!") && text.chars().count() <= 3_000, "{text}");
+                let known = text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
+                prop_assert!(!known.contains('&'), "{text}");
+            }
+        }
+        let event = event(&about, "");
+        prop_assert!(event["payload"]["summary"].as_str().is_some_and(|text| text.chars().count() <= 1_024));
+    }
 }
 
 #[test]

@@ -92,11 +92,16 @@ impl EmailSender {
     }
 
     async fn hand_over(&self, message: &Message) -> Result<Response, Failure> {
-        let address = self.address().await?;
+        let addresses = self.addresses().await?;
         let wrapped = self.tls.clone().filter(|_| self.email.implicit_tls);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, wrapped, None)
-                .await?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            addresses.as_slice(),
+            Some(self.timeout),
+            &self.hello,
+            wrapped,
+            None,
+        )
+        .await?;
         if let Some(tls) = self.tls.clone().filter(|_| !self.email.implicit_tls) {
             connection.starttls(tls, &self.hello).await?;
         }
@@ -108,15 +113,15 @@ impl EmailSender {
         Ok(response)
     }
 
-    /// An address of the server; if any of its addresses is refused, all are.
-    async fn address(&self) -> Result<SocketAddr, Failure> {
+    /// The addresses of the server; if any of them is refused, all are.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
         let smarthost = &self.email.smarthost;
         let found = tokio::net::lookup_host((smarthost.host.as_str(), smarthost.port)).await;
         let found: Vec<SocketAddr> = found.map_err(|error| Failure::Address(error.to_string()))?.collect();
         for address in &found {
             self.policy.judge(address.ip()).map_err(|refused| Failure::Address(refused.to_string()))?;
         }
-        found.first().copied().ok_or_else(|| Failure::Address("the smarthost has no address".to_owned()))
+        Ok(found)
     }
 }
 

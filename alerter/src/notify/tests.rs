@@ -5,6 +5,7 @@ mod email;
 mod hostile;
 mod server;
 mod slack;
+mod tls;
 
 use super::{
     attempt::{Delivered, DeliveryError},

@@ -1,14 +1,11 @@
 //! Mail to a small server on this machine.
 
-use super::{server::raw, *};
+use super::{server::raw, tls::Identity, *};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 type Said = Arc<Mutex<String>>;
 
@@ -16,34 +13,50 @@ type Said = Arc<Mutex<String>>;
 async fn smtp(offers: &'static str, verdict: &'static str) -> (String, Said) {
     let said = Said::default();
     let heard = said.clone();
-    let address = raw(move |stream| converse(stream, offers, verdict, heard.clone())).await;
-    (address, said)
+    let converse = move |stream| {
+        let heard = heard.clone();
+        async move {
+            converse(stream, "220 mail.example ESMTP\r\n", offers, verdict, heard).await;
+        }
+    };
+    (raw(converse).await, said)
 }
 
-async fn converse(stream: TcpStream, offers: &'static str, verdict: &'static str, said: Said) {
-    let (lines, mut out) = stream.into_split();
-    let mut lines = BufReader::new(lines).lines();
-    let mut in_data = false;
-    let _ = out.write_all(b"220 mail.example ESMTP\r\n").await;
-    while let Ok(Some(line)) = lines.next_line().await {
-        said.lock().expect("not poisoned").push_str(&format!("{line}\n"));
-        let reply = match line.split(' ').next().unwrap_or_default() {
+/// Talks until the client goes, or wants to go on encrypted: then the stream leaves.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    greeting: &str,
+    offers: &str,
+    verdict: &str,
+    said: Said,
+) -> Option<S> {
+    let mut stream = BufReader::new(stream);
+    let (mut in_data, mut line) = (false, String::new());
+    let _ = stream.write_all(greeting.as_bytes()).await;
+    while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+        said.lock().expect("not poisoned").push_str(&line);
+        let reply = match line.trim_end().split(' ').next().unwrap_or_default() {
             "." if in_data => {
                 in_data = false;
                 format!("{verdict}\r\n")
             }
-            _ if in_data => continue,
+            _ if in_data => String::new(),
             "EHLO" => format!("250-mail.example\r\n{offers}250 SIZE 1000000\r\n"),
+            "STARTTLS" => {
+                let _ = stream.write_all(b"220 go on\r\n").await;
+                return Some(stream.into_inner());
+            }
             "AUTH" => "235 2.7.0 welcome\r\n".to_owned(),
             "DATA" => {
                 in_data = true;
                 "354 go on\r\n".to_owned()
             }
-            "QUIT" => "221 bye\r\n".to_owned(),
             _ => "250 fine\r\n".to_owned(),
         };
-        let _ = out.write_all(reply.as_bytes()).await;
+        let _ = stream.write_all(reply.as_bytes()).await;
+        line.clear();
     }
+    None
 }
 
 fn mail(smarthost: &str, more: &str) -> Endpoint {
@@ -111,4 +124,30 @@ async fn a_server_that_hangs_or_trickles_costs_one_bounded_attempt() {
         let (outcome, status, detail) = attempt(&mut mail, &samples::firing("acme")).await;
         assert_eq!((outcome, status), (Outcome::Failed, 0), "{detail}");
     }
+}
+
+#[tokio::test]
+async fn after_starttls_the_login_and_the_mail_go_to_whom_the_named_issuer_vouches_for() {
+    let identity = Identity::of("127.0.0.1");
+    let said = Said::default();
+    let (heard, acceptor) = (said.clone(), identity.acceptor());
+    let smarthost = raw(move |stream| {
+        let (heard, acceptor) = (heard.clone(), acceptor.clone());
+        async move {
+            let offers = "250-STARTTLS\r\n";
+            let plain = converse(stream, "220 mail.example ESMTP\r\n", offers, "", Said::default()).await;
+            let Ok(stream) = acceptor.accept(plain.expect("asked to go on encrypted")).await else { return };
+            converse(stream, "", "250-AUTH PLAIN\r\n", "250 queued", heard).await;
+        }
+    })
+    .await;
+    let login = ", auth_username: callmeter, auth_password: hush";
+    let trusted = format!("{login}, tls_config: {{ca: \"{}\"}}", identity.pem_in_yaml());
+    let (outcome, status, detail) = attempt(&mut mail(&smarthost, &trusted), &samples::firing("acme")).await;
+    assert_eq!((outcome, status), (Outcome::Delivered, 250), "{detail}");
+    assert!(said.lock().expect("not poisoned").contains("AUTH PLAIN"));
+
+    said.lock().expect("not poisoned").clear();
+    let (outcome, _, detail) = attempt(&mut mail(&smarthost, login), &samples::firing("acme")).await;
+    assert_eq!((outcome, said.lock().expect("not poisoned").as_str()), (Outcome::Failed, ""), "{detail}");
 }

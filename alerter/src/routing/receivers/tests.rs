@@ -60,6 +60,38 @@ fn every_kind_is_read_named_by_its_place_and_prints_no_secret() {
 }
 
 #[test]
+fn what_a_target_leaves_out_is_taken_from_global() {
+    let text = "
+global: {slack_api_url: 'https://hooks.example/canary', pagerduty_url: 'https://pd.example/', smtp_from: a@b.example,
+  smtp_smarthost: 'smtp.example.com:587', smtp_auth_username: u, smtp_auth_password: canary, smtp_require_tls: false}
+route: {receiver: ops}
+receivers:
+- name: ops
+  slack_configs: [{channel: '#ops'}]
+  pagerduty_configs: [{routing_key: k}]
+  email_configs: [{to: c@d.example}, {to: c@d.example, from: e@f.example, require_tls: true}]
+";
+    let routing = Routing::parse("f", text).expect("valid");
+    let mut seen = Vec::new();
+    for target in &routing.receivers[0].targets {
+        seen.push(match &target.destination {
+            Destination::Slack(slack) => format!("{:?}", slack.access),
+            Destination::PagerDuty(service) => service.url.clone(),
+            Destination::Email(email) => {
+                format!("{} {:?} {:?} {}", email.from, email.smarthost, email.login, email.require_tls)
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    insta::assert_snapshot!(seen.join("\n"), @r##"
+Webhook { url: Inline(***), channel: Some("#ops") }
+https://pd.example/
+a@b.example Smarthost { host: "smtp.example.com", port: 587 } Some(("u", Inline(***))) false
+e@f.example Smarthost { host: "smtp.example.com", port: 587 } Some(("u", Inline(***))) true
+"##);
+}
+
+#[test]
 fn every_key_that_is_not_acted_on_is_named_with_its_line_and_what_to_do() {
     let mistakes = parse(
         "
