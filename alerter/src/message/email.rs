@@ -93,7 +93,7 @@ fn html(notification: &Notification, external_url: &str) -> String {
         let _ = writeln!(html, "<p>Look closer:</p>\n<pre>{}</pre>", HtmlEscape(&query));
     }
     let links = words::links(notification).into_iter().chain([("Callmeter", external_url.to_owned())]);
-    for (title, url) in links.filter(|(_, url)| url.starts_with("https://") || url.starts_with("http://")) {
+    for (title, url) in links.filter(|(_, url)| words::is_link(url)) {
         let _ = writeln!(html, "<p><a href=\"{}\">{title}</a></p>", HtmlEscape(&url));
     }
     html.push_str("</body></html>\n");

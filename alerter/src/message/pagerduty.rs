@@ -73,7 +73,8 @@ fn source(notification: &Notification) -> String {
 }
 
 fn links(notification: &Notification) -> Vec<Value> {
-    words::links(notification).into_iter().map(|(text, href)| json!({"href": href, "text": text})).collect()
+    let links = words::links(notification).into_iter();
+    links.map(|(text, href)| json!({"href": href, "text": text})).collect()
 }
 
 fn details(notification: &Notification, target: &PagerDuty, facts: &Facts<'_>) -> Value {

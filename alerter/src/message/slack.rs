@@ -5,7 +5,6 @@
 //! `text` may be.
 
 use super::{
-    cut,
     facts::{Facts, common_labels, firing},
     template::{Place, Template},
     words::{self, Line},
@@ -68,12 +67,18 @@ pub fn news(notification: &Notification) -> String {
 
 fn headline(notification: &Notification, title: &str, link: &str) -> Value {
     let sign = if firing(notification) > 0 { ":red_circle:" } else { ":large_green_circle:" };
-    let link = link.trim();
-    if !(link.starts_with("https://") || link.starts_with("http://")) || title.contains('<') {
-        return section(&format!("{sign} *{title}*"));
-    }
+    let title = match words::is_link(link.trim()) && !title.contains('<') {
+        true => linked(link.trim(), title),
+        false => title.to_owned(),
+    };
+    section(&format!("{sign} *{title}*"))
+}
+
+/// A title, which is markup already, with its link if that fits.
+fn linked(link: &str, title: &str) -> String {
     let link = link.replace('|', "%7C").replace('>', "%3E").replace('<', "%3C");
-    section(&format!("{sign} *<{}|{title}>*", cut(&link, MAX_TEXT / 2)))
+    let linked = format!("<{}|{title}>", escape(&link));
+    if linked.chars().count() > MAX_TEXT / 2 { title.to_owned() } else { linked }
 }
 
 /// One block per alert, as many as a message holds, and how many are left out.
@@ -122,10 +127,8 @@ fn query(notification: &Notification) -> Option<Value> {
 }
 
 fn footer(notification: &Notification) -> Option<Value> {
-    let links: Vec<String> = words::links(notification)
-        .into_iter()
-        .map(|(title, url)| format!("{title}: {}", escaped(&url, MAX_SUMMARY)))
-        .collect();
+    let links: Vec<String> =
+        words::links(notification).into_iter().map(|(title, url)| linked(&url, title)).collect();
     (!links.is_empty()).then(|| context(&links.join("   ")))
 }
 

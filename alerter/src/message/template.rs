@@ -3,10 +3,10 @@
 //!
 //! The language is MiniJinja; Go's plain `{{ .Name }}` is read too, its `range`, `if` and `template`
 //! are refused with what to write instead. Promise: pure, and a template can never cost the alert: a
-//! mistake that only an alert brings to light becomes the text `<error …>`.
+//! mistake that only an alert brings to light becomes the text `(error …)`.
 
 use super::facts::Facts;
-use minijinja::{AutoEscape, Environment, Error, Output, State, Value};
+use minijinja::{AutoEscape, Environment, Error, HtmlEscape, Output, State, Value};
 
 /// What Go's templates have and MiniJinja spells differently.
 const GO: [(&str, &str); 8] = [
@@ -50,7 +50,14 @@ impl Template {
 
     /// Renders it; what is wrong with it only for this notification stands in the text.
     pub(super) fn render(&self, facts: &Facts<'_>, place: Place) -> String {
-        self.try_render(facts, place).unwrap_or_else(|error| format!("(error in template: {error})"))
+        self.try_render(facts, place).unwrap_or_else(|error| {
+            let told = format!("(error in template: {error})");
+            match place {
+                Place::Slack => super::slack::escape(&told),
+                Place::Html => HtmlEscape(&told).to_string(),
+                Place::Plain | Place::Json => told,
+            }
+        })
     }
 
     pub(super) fn try_render(&self, facts: &Facts<'_>, place: Place) -> Result<String, Error> {

@@ -198,7 +198,7 @@ proptest! {
     fn no_text_pings_anybody_or_breaks_a_limit(name in "(<!channel>|@here|&|<|>|[a-zé|`*_{}\"\n]){0,60}", times in 1_usize..80) {
         let name = name.repeat(times);
         let mut about = firing(&name);
-        about.alerts[0].annotations = texts(&[("summary", &name), ("runbook_url", &name)]);
+        about.alerts[0].annotations = texts(&[("summary", &name), ("runbook_url", &format!("https://{name}"))]);
         let template = Template::parse("{{ .CommonLabels.customer }} {{ .CommonAnnotations }}").expect("valid");
         let own = slack::Wording { title: Some(&template), text: Some(&template), title_link: Some(&template) };
         for wording in [slack::Wording::default(), own] {

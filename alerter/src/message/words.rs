@@ -18,6 +18,9 @@ const NOT_SUBJECT: [&str; 3] = ["alertname", "severity", "workspace"];
 /// How much of the time before the first alert the query shows.
 const BEFORE: SignedDuration = SignedDuration::from_mins(30);
 
+/// Bytes of a link; a longer one is left out, since the beginning of a link leads nowhere.
+const MAX_LINK: usize = 1_000;
+
 /// What one alert says.
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {
@@ -106,11 +109,20 @@ fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Links that the rules give: a run book and a board.
+/// Links that the rules give: a run book and a board; nothing but http and https.
 pub(super) fn links(notification: &Notification) -> Vec<(&'static str, String)> {
     let mut common = common_annotations(notification);
     let named = [("Runbook", "runbook_url"), ("Dashboard", "dashboard_url")];
-    named.into_iter().filter_map(|(title, name)| Some((title, common.remove(name)?))).collect()
+    let links = named.into_iter().filter_map(|(title, name)| Some((title, common.remove(name)?)));
+    links.filter(|(_, url)| is_link(url)).collect()
+}
+
+/// Whether a text may become a link.
+pub(super) fn is_link(url: &str) -> bool {
+    let named = url.starts_with("https://") || url.starts_with("http://");
+    named
+        && url.len() <= MAX_LINK
+        && !url.contains(|letter: char| letter.is_whitespace() || letter.is_control())
 }
 
 /// The question to ask ClickHouse next; `None` when the alerts are not about calls.

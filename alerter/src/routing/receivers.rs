@@ -44,6 +44,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("webex_configs", VIA_JSON),
     ("wechat_configs", "not supported"),
 ];
+/// In Alertmanager it is false for Slack and mail; here whoever was woken is told of the end.
+const SEND_RESOLVED: bool = true;
 const VIA_JSON: &str = "not supported; its API can be called with json_configs";
 
 /// Somebody who is notified.
@@ -146,9 +148,6 @@ impl Kind {
             Self::Json => json::read(fields, problems).map(Destination::Json),
         }
     }
-
-    /// Alertmanager's default of `send_resolved` is false for some kinds; here an end is always told.
-    const SEND_RESOLVED: bool = true;
 }
 
 impl TargetName {
@@ -193,7 +192,7 @@ fn target(
     problems: &mut Problems,
 ) -> Option<Target> {
     let mut fields = Fields::open(node, &path, problems)?;
-    let send_resolved = fields.flag("send_resolved", problems).unwrap_or(Kind::SEND_RESOLVED);
+    let send_resolved = fields.flag("send_resolved", problems).unwrap_or(SEND_RESOLVED);
     let destination = kind.read(&mut fields, global, problems);
     fields.close(problems);
     Some(Target { name, line: node.line, path, send_resolved, destination: destination? })

@@ -101,10 +101,12 @@ fn parsed<T: FromStr>(
     if common.is_none() {
         fields.require(key, problems);
     }
-    let text = fields.text(key, problems).or_else(|| common.cloned())?;
-    let parsed = text.trim().parse().ok();
-    if parsed.is_none() {
-        problems.add(fields.line(), &fields.path(key), format!("expected here: {wanted}"), None);
+    let node = fields.take(key);
+    let line = node.map_or(fields.line(), |node| node.line);
+    let text = node.map_or_else(|| common.cloned(), scalar);
+    let parsed = text.as_deref().and_then(|text| text.trim().parse().ok());
+    if parsed.is_none() && (node.is_some() || common.is_some()) {
+        problems.add(line, &fields.path(key), format!("expected here: {wanted}"), None);
     }
     parsed
 }

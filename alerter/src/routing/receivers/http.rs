@@ -6,7 +6,7 @@
 use super::parts::{Source, keys, need_source, refuse, source};
 use callmeter_documents::{
     problem::{Fields, Problems},
-    yaml::Node,
+    yaml::{Node, Value},
 };
 
 const NO_PROXY: &str = "not supported: receivers are reached without a proxy";
@@ -70,7 +70,9 @@ fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Http> {
         let message = "only one of authorization, basic_auth and bearer_token can hold";
         problems.add(node.line, path, message, None);
     }
-    if fields.flag("follow_redirects", problems) == Some(true) {
+    if let Some(node) = fields.take("follow_redirects")
+        && node.value != Value::Bool(false)
+    {
         let message = "redirects are never followed: name the address itself";
         problems.add(node.line, &fields.path("follow_redirects"), message, None);
     }

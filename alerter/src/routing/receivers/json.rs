@@ -54,13 +54,13 @@ pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<J
 }
 
 fn method(fields: &mut Fields<'_>, problems: &mut Problems) -> Method {
-    let text = fields.text("method", problems).unwrap_or_else(|| "POST".to_owned());
-    match text.to_ascii_uppercase().as_str() {
+    let Some(node) = fields.take("method") else { return Method::Post };
+    match scalar(node).unwrap_or_default().to_ascii_uppercase().as_str() {
         "POST" => Method::Post,
         "PUT" => Method::Put,
         "PATCH" => Method::Patch,
         _ => {
-            problems.add(fields.line(), &fields.path("method"), "one of POST, PUT and PATCH", None);
+            problems.add(node.line, &fields.path("method"), "one of POST, PUT and PATCH", None);
             Method::Post
         }
     }
