@@ -1,12 +1,16 @@
-//! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
+//! ClickHouse: questions and rows enter, answers leave. Only this file and those below it speak to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
+
+mod silences;
+mod terms;
 
 use crate::{
     progress::Progress,
     query::{Answer, Group, MAX_GROUPS, Param, Query},
     rows::{DeliveryRow, GroupRow, OpenRow, ProgressRow, ToldRow, TransitionRow},
+    silence::Silence,
     transition::Transition,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -65,6 +69,8 @@ pub enum StoreError {
 /// What a restart takes up.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
+    /// Silences that have not ended.
+    pub(crate) silences: Vec<Silence>,
     /// What [`LAST`] finds.
     pub(crate) last: Vec<Transition>,
     /// What targets were last told, per group key and target.
@@ -129,6 +135,7 @@ impl Store {
     ) -> Result<Remembered, StoreError> {
         let last = self.0.query_raw(LAST).param("since", resolved_since.as_millisecond());
         let last: Vec<TransitionRow> = self.all(last).await?;
+        let silences = self.silences(now).await?;
         let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
         let told: Vec<ToldRow> = self.all(self.0.query_raw(TOLD).param("since", since)).await?;
         let open: Vec<OpenRow> = self.all(self.0.query_raw(OPEN).param("since", since)).await?;
@@ -136,7 +143,8 @@ impl Store {
         let of_open = open.iter().flat_map(|row| row.transition_ids.iter().chain(&row.withheld_ids));
         let named = of_told.chain(of_open);
         let transitions = self.transitions(named.cloned().collect()).await?;
-        Ok(Remembered { last: last.into_iter().map(Transition::from).collect(), told, open, transitions })
+        let last = last.into_iter().map(Transition::from).collect();
+        Ok(Remembered { silences, last, told, open, transitions })
     }
 
     async fn transitions(&self, mut ids: Vec<String>) -> Result<HashMap<String, Transition>, StoreError> {

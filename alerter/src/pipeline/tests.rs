@@ -14,6 +14,7 @@ fn pipeline(now: Timestamp) -> Pipeline {
     let policy = Policy { private: Vec::new(), encrypted: true };
     Pipeline {
         rules: RuleSet::default(),
+        lease: Arc::new(Lease::new(Store::new(&ClickHouseConfig::default()), "one".to_owned())),
         store: Store::new(&ClickHouseConfig::default()),
         evaluator: Evaluator::default(),
         dispatcher: None,
