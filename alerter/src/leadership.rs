@@ -138,11 +138,11 @@ impl Leadership {
         }
     }
 
-    /// The term that it holds, to be written as ended.
-    pub fn ending(&self) -> Option<Term> {
-        match &self.view {
-            View::Known(Some(term), _) if self.holds(term) => {
-                Some(Term { beat: term.beat + 1, released: true, ..term.clone() })
+    /// Acts no more; returns the term that it held, to be written as ended.
+    pub fn resign(&mut self) -> Option<Term> {
+        match std::mem::replace(&mut self.view, View::Unknown) {
+            View::Known(Some(term), _) if self.holds(&term) => {
+                Some(Term { beat: term.beat + 1, released: true, ..term })
             }
             _ => None,
         }

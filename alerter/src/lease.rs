@@ -125,7 +125,7 @@ impl Lease {
 
     /// Ends the term, so that another alerter can begin the next one at once.
     pub(crate) async fn release(&self) {
-        let Some(term) = self.with(|leadership, _| leadership.ending()) else { return };
+        let Some(term) = self.with(|leadership, _| leadership.resign()) else { return };
         let last = (term.number, term.beat.saturating_sub(1));
         let released = tokio::time::timeout(RELEASE_TIMEOUT, self.store.advance_term(last, &term)).await;
         if !matches!(released, Ok(Ok(()))) {

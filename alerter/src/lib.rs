@@ -58,7 +58,7 @@ pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;
 pub use config::{AlerterConfig, check_routing, check_rules};
 pub use metrics::AlerterMetrics;
-pub use operators::{OperatorError, Operators, Wish};
+pub use operators::{OperatorError, Operators, Until, Wish};
 pub use resolve::TargetError;
 pub use rules::RuleSet;
 

@@ -6,13 +6,11 @@
 use crate::{
     clickhouse::{Store, StoreError},
     clock::now,
-    config::{AlerterConfig, check_routing},
     matchers::MatcherError,
     routing::Routing,
     silence::{Silence, conditions},
     status::{AlertStatus, Wanted, statuses},
 };
-use callmeter_documents::Problem;
 use callmeter_schemas::config::ClickHouseConfig;
 use jiff::{SignedDuration, Timestamp};
 
@@ -71,10 +69,9 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// With the settings of the alerter; nothing is contacted yet. Fails on mistakes in the routing file.
-    pub fn new(config: &AlerterConfig, clickhouse: &ClickHouseConfig) -> Result<Self, Vec<Problem>> {
-        let routing = config.routing.as_deref().map(check_routing).transpose()?;
-        Ok(Self { store: Store::new(clickhouse), routing })
+    /// Nothing is contacted yet. Without a routing file, inhibition and receivers of alerts are not known.
+    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<Routing>) -> Self {
+        Self { store: Store::new(clickhouse), routing }
     }
 
     /// Open alerts, the newest first.

@@ -50,7 +50,17 @@ fn one_that_sees_a_later_term_stops_at_once() {
     one.step(seconds(0));
     one.observe(Some(term(1, "a", 0)), seconds(0));
     one.observe(Some(term(2, "b", 0)), seconds(1));
-    assert_eq!((one.role(seconds(1)), one.ending()), (Role::Standby, None));
+    assert_eq!((one.role(seconds(1)), one.resign()), (Role::Standby, None));
+}
+
+#[test]
+fn one_that_resigns_stops_at_once_and_ends_its_term_by_its_next_beat() {
+    let mut one = Leadership::new("a");
+    one.observe(None, seconds(0));
+    one.step(seconds(0));
+    one.observe(Some(term(1, "a", 0)), seconds(0));
+    assert_eq!(one.resign(), Some(Term { released: true, ..term(1, "a", 1) }));
+    assert_eq!((one.role(seconds(0)), one.step(seconds(0))), (Role::Standby, Step::Watch));
 }
 
 /// An alerter whose calls take their time: what it does next, and when.
