@@ -1,64 +1,50 @@
-//! `callmeter alerts`: a receiver's name enters, what became of a test at each of its targets leaves.
+//! `callmeter alerts` and `GET /v1/alerts`: a question enters, the alerts that are open leave, or
+//! what became of a test of a receiver.
 //!
-//! Data goes to standard output; a target that did not take its test is status 1.
+//! Data goes to standard output, everything else to standard error.
 
+mod api;
 pub(crate) mod args;
+mod list;
+mod send_test;
 
-use crate::{commands, config, table::aligned};
-use args::{AlertsCommand, SendTestArgs};
-use callmeter_alerter::{Tested, send_test};
+use crate::{
+    commands::runtime,
+    config::{self, Config},
+    migrate,
+};
+use anyhow::anyhow;
+use args::{AlertsCommand, AlertsListArgs};
+use callmeter_alerter::{Operators, check_routing};
 use std::process::ExitCode;
+
+pub(crate) use api::routes;
 
 /// Does what the command line asks for.
 pub(crate) fn alerts(command: AlertsCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AlertsCommand::SendTest(args) => test(&args),
+        AlertsCommand::List(args) => {
+            let config = config::load(args.list.config.config.as_deref())?;
+            runtime()?.block_on(print(&config, &args))
+        }
+        AlertsCommand::SendTest(args) => {
+            let config = config::load(args.list.config.config.as_deref())?;
+            runtime()?.block_on(send_test::run(&config.alerter, &args))
+        }
     }
 }
 
-fn test(args: &SendTestArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load(args.list.config.config.as_deref())?;
-    let tested = commands::runtime()?.block_on(send_test(&config.alerter, &args.receiver))?;
+async fn print(config: &Config, args: &AlertsListArgs) -> anyhow::Result<ExitCode> {
+    migrate::require_version(&config.clickhouse).await?;
+    let routing = config.alerter.routing.as_deref().map(check_routing).transpose();
+    let routing = routing.map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the file of alerter.routing has mistakes\n       {}", lines.join("\n       "))
+    })?;
+    let alerts = Operators::new(&config.clickhouse, routing).alerts(&args.wanted()?).await?;
     match args.list.json {
-        true => println!("{}", serde_json::to_string_pretty(&tested)?),
-        false => print!("{}", shown(&tested)),
+        true => println!("{}", serde_json::to_string_pretty(&alerts)?),
+        false => print!("{}", list::table(&alerts)),
     }
-    Ok(if tested.iter().all(|tested| tested.delivered) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A line per target.
-fn shown(tested: &[Tested]) -> String {
-    let head = ["TARGET", "OUTCOME", "STATUS", "TIME", "DETAIL"].map(str::to_owned);
-    let row = |tested: &Tested| {
-        let outcome = if tested.delivered { "delivered" } else { "failed" };
-        let status = if tested.status == 0 { "no answer".to_owned() } else { tested.status.to_string() };
-        let took = format!("{} ms", tested.took_ms);
-        [tested.target.clone(), outcome.to_owned(), status, took, tested.detail.clone()]
-    };
-    let rows: Vec<_> = [head].into_iter().chain(tested.iter().map(row)).collect();
-    aligned(&rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_says_which_target_what_happened_and_how_long_it_took() {
-        let tested = |target: &str, delivered, status, detail: &str| Tested {
-            target: target.into(),
-            delivered,
-            status,
-            detail: detail.into(),
-            took_ms: 12,
-        };
-        let all =
-            [tested("ops/email/0", false, 0, "connection refused"), tested("ops/webhook/0", true, 204, "")];
-        assert_eq!(
-            shown(&all),
-            "TARGET         OUTCOME    STATUS     TIME   DETAIL\n\
-             ops/email/0    failed     no answer  12 ms  connection refused\n\
-             ops/webhook/0  delivered  204        12 ms\n"
-        );
-    }
+    Ok(ExitCode::SUCCESS)
 }

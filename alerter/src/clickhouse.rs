@@ -1,13 +1,17 @@
-//! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
+//! ClickHouse: questions and rows enter, answers leave. Only this file and those below it speak to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
+
+mod silences;
+mod terms;
 
 use crate::{
     notify::Posted,
     progress::Progress,
     query::{Answer, Group, MAX_GROUPS, Param, Query},
     rows::{DeliveryRow, GroupRow, OpenRow, PostedRow, ProgressRow, ToldRow, TransitionRow},
+    silence::Silence,
     transition::Transition,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -70,6 +74,8 @@ pub enum StoreError {
 /// What a restart takes up.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
+    /// Silences that have not ended.
+    pub(crate) silences: Vec<Silence>,
     /// What [`LAST`] finds.
     pub(crate) last: Vec<Transition>,
     /// What targets were last told, per group key and target.
@@ -136,6 +142,7 @@ impl Store {
     ) -> Result<Remembered, StoreError> {
         let last = self.0.query_raw(LAST).param("since", resolved_since.as_millisecond());
         let last: Vec<TransitionRow> = self.all(last).await?;
+        let silences = self.silences(now).await?;
         let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
         let told: Vec<ToldRow> = self.all(self.0.query_raw(TOLD).param("since", since)).await?;
         let open: Vec<OpenRow> = self.all(self.0.query_raw(OPEN).param("since", since)).await?;
@@ -146,7 +153,7 @@ impl Store {
         let named = of_told.chain(of_open);
         let transitions = self.transitions(named.cloned().collect()).await?;
         let last = last.into_iter().map(Transition::from).collect();
-        Ok(Remembered { last, told, open, posted, transitions })
+        Ok(Remembered { silences, last, told, open, posted, transitions })
     }
 
     async fn transitions(&self, mut ids: Vec<String>) -> Result<HashMap<String, Transition>, StoreError> {

@@ -226,7 +226,7 @@ impl Dispatcher {
         let alerts = self.groups.values().flat_map(|group| group.alerts.values());
         let firing = alerts.filter(|alert| alert.state == State::Firing);
         let firing = firing.map(|alert| (alert.fingerprint.as_str(), &alert.labels));
-        let suppressor = Suppressor::new(&self.routing, &self.silences, firing, now);
+        let suppressor = Suppressor::new(&self.routing.inhibit_rules, &self.silences, firing, now);
         let quiet = |group: &Group| {
             let route = self.routing.routes.get(group.route);
             let alerts = group.alerts.values().filter_map(|alert| {

@@ -5,7 +5,7 @@
 //! that matches both sides is inhibited by none that does too, so that no alert inhibits itself and no two each
 //! other. Promise: pure; an alert costs one look per rule, however many fire.
 
-use crate::{matcher::Matchers, rules::Texts};
+use crate::{matchers::Matchers, rules::Texts};
 use std::collections::HashMap;
 
 /// While a source fires, targets with equal labels go without saying.
@@ -70,11 +70,11 @@ impl<'a> Inhibitor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matcher;
+    use crate::matchers;
     use proptest::prelude::*;
 
     fn rule(source: &str, target: &str, equal: &[&str]) -> InhibitRule {
-        let matchers = |text| matcher::parse(text).expect("matchers").into_iter().collect();
+        let matchers = |text| matchers::parse(text).expect("matchers").into_iter().collect();
         let equal = equal.iter().map(|name| (*name).to_owned()).collect();
         InhibitRule { source: matchers(source), target: matchers(target), equal }
     }

@@ -7,8 +7,8 @@
 //! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
 //!
 //! Promise: every change of state is in ClickHouse before anybody is told of it, but for the news that
-//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Not
-//! promised: more than one alerter at a time on one database; two would both notify.
+//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Of several
+//! alerters on one database one acts, and another takes over within seconds ([`leadership`]).
 
 pub mod config;
 pub mod metrics;
@@ -27,7 +27,7 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
-pub mod matcher;
+pub mod matchers;
 pub mod routing;
 pub mod time_interval;
 
@@ -38,12 +38,17 @@ pub mod message;
 pub mod retry;
 pub mod signing;
 pub mod silence;
+pub mod status;
 pub mod suppression;
+
+pub mod leadership;
 
 pub mod address;
 mod clickhouse;
 mod clock;
+mod lease;
 mod notify;
+mod operators;
 mod pipeline;
 mod resolve;
 mod restore;
@@ -54,6 +59,7 @@ pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;
 pub use config::{AlerterConfig, check_routing, check_rules};
 pub use metrics::AlerterMetrics;
+pub use operators::{OperatorError, Operators, Until, Wish};
 pub use rules::RuleSet;
 pub use send_test::{SendTestError, Tested, send_test};
 

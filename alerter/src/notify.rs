@@ -57,6 +57,7 @@ pub(crate) struct Report {
 }
 
 /// A target with its secrets at hand, ready to be sent to.
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) name: TargetName,
     sender: Sender,

@@ -1,6 +1,6 @@
-//! The start: settings and what ClickHouse remembers enter, a running pipeline leaves.
+//! The start, and every takeover: settings and what ClickHouse remembers enter, a running pipeline leaves.
 //!
-//! Promise: alerts go on where they were, and notifications that were planned and not finished are
+//! Promise: of several alerters one acts at a time; alerts go on where they were, and notifications that were planned and not finished are
 //! sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
@@ -11,15 +11,17 @@ use crate::{
     dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
     health,
+    leadership::Role,
+    lease::Lease,
     notify::{Endpoint, Notifier},
-    pipeline::Pipeline,
+    pipeline::{Ended, Pipeline},
     routing::Routing,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
-use tokio::sync::mpsc;
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
 /// Alerts that resolved within this time are still told to those who were not.
@@ -29,7 +31,17 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Reports that wait for the loop.
 const REPORTS: usize = 256;
 
-/// Loads, restores and runs.
+/// What the files say.
+struct Loaded {
+    config: AlerterConfig,
+    rules: RuleSet,
+    routing: Option<Routing>,
+    endpoints: Vec<Endpoint>,
+    store: Store,
+    metrics: AlerterMetrics,
+}
+
+/// Loads, then restores and runs whenever this alerter is the one that acts.
 pub(crate) async fn start(
     config: AlerterConfig,
     clickhouse: &ClickHouseConfig,
@@ -38,43 +50,74 @@ pub(crate) async fn start(
 ) -> Result<(), AlerterError> {
     let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
-    let targets = endpoints.len();
     metrics.rules.set(rules.rules() as i64);
-    info!(rules = rules.rules(), targets, "alerter starts");
-
-    tokio::pin!(shutdown);
+    info!(rules = rules.rules(), targets = endpoints.len(), "alerter starts");
     let store = Store::new(clickhouse);
-    let remembered = tokio::select! {
-        () = &mut shutdown => return Ok(()),
-        remembered = remember(&store) => remembered,
-    };
-    let now = now();
-    let (evaluator, orphans) = Evaluator::restore(&rules, &health::keys(), &remembered.last, now);
-    let mut unfinished = Vec::new();
-    let dispatcher = routing.map(|routing| {
-        let mut dispatcher = Dispatcher::new(routing);
-        unfinished = dispatcher.restore(&remembered.last, told(&remembered), planned(&remembered));
-        dispatcher
-    });
-    let (sender, reports) = mpsc::channel(REPORTS);
-    let notifier = Notifier::start(endpoints, remembered.posted(), &sender);
-    drop(sender);
-    let mut pipeline = Pipeline {
-        schedule: schedule(&rules, &config, now),
-        rules,
-        store,
-        evaluator,
-        dispatcher,
-        notifier,
-        metrics,
-        max_lag: config.max_lag.unsigned_abs(),
-        rollup_window: config.rollup_window.unsigned_abs(),
-        unstored: orphans,
-        unwritten: Vec::new(),
-        failures: 0,
-    };
-    unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
-    pipeline.run(reports, shutdown).await
+    let loaded = Loaded { config, rules, routing, endpoints, store, metrics };
+    let name = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
+    let lease = Arc::new(Lease::new(loaded.store.clone(), name));
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = lease.until_active() => {}
+        }
+        loaded.metrics.active.set(1);
+        let ended = loaded.act(&lease, shutdown.as_mut()).await;
+        loaded.metrics.active.set(0);
+        if ended? == Ended::Stopped {
+            lease.release().await;
+            return Ok(());
+        }
+    }
+}
+
+impl Loaded {
+    /// Takes up what the store remembers and goes on from there.
+    async fn act(
+        &self,
+        lease: &Arc<Lease>,
+        mut shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Ended, AlerterError> {
+        let mut tasks = JoinSet::new();
+        let deposed = lease.keep(&mut tasks);
+        let remembered = tokio::select! {
+            () = &mut shutdown => return Ok(Ended::Stopped),
+            remembered = remember(&self.store) => remembered,
+        };
+        if lease.role().await != Role::Active {
+            return Ok(Ended::Deposed);
+        }
+        let now = now();
+        let (evaluator, orphans) = Evaluator::restore(&self.rules, &health::keys(), &remembered.last, now);
+        let mut unfinished = Vec::new();
+        let dispatcher = self.routing.clone().map(|routing| {
+            let mut dispatcher = Dispatcher::new(routing);
+            dispatcher.hush(remembered.silences.clone());
+            unfinished = dispatcher.restore(&remembered.last, told(&remembered), planned(&remembered));
+            dispatcher
+        });
+        let (sender, reports) = mpsc::channel(REPORTS);
+        let notifier = Notifier::start(self.endpoints.clone(), remembered.posted(), &sender);
+        drop(sender);
+        let mut pipeline = Pipeline {
+            schedule: schedule(&self.rules, &self.config, now),
+            rules: self.rules.clone(),
+            store: self.store.clone(),
+            lease: Arc::clone(lease),
+            evaluator,
+            dispatcher,
+            notifier,
+            metrics: self.metrics.clone(),
+            max_lag: self.config.max_lag.unsigned_abs(),
+            rollup_window: self.config.rollup_window.unsigned_abs(),
+            unstored: orphans,
+            unwritten: Vec::new(),
+            failures: 0,
+        };
+        unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
+        pipeline.run(reports, deposed, shutdown).await
+    }
 }
 
 fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<Endpoint>), AlerterError> {

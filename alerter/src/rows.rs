@@ -241,6 +241,6 @@ fn pairs(texts: &Texts) -> Pairs {
     texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
-fn time(ms: i64) -> Timestamp {
+pub(crate) fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -3,7 +3,7 @@
 //! Promise: pure. A silence that could hush every alert is refused; one that is over hushes nothing.
 
 use crate::{
-    matcher::{self, MatcherError, Matchers},
+    matchers::{self, MatcherError, Matchers},
     rules::Texts,
 };
 use jiff::Timestamp;
@@ -83,7 +83,7 @@ pub fn conditions<T: AsRef<str>>(texts: &[T]) -> Result<Matchers, MatcherError> 
     let mut matchers = Matchers::default();
     for text in texts {
         let text = text.as_ref();
-        let read = matcher::parse(text).map_err(|error| MatcherError(format!("{text}: {error}")))?;
+        let read = matchers::parse(text).map_err(|error| MatcherError(format!("{text}: {error}")))?;
         matchers.extend(read);
     }
     if matchers.accept_nothing_in_particular() {

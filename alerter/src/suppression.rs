@@ -3,7 +3,7 @@
 //! Promise: pure. The dispatcher and the list of alerts ask here, so that they cannot disagree.
 
 use crate::{
-    inhibition::Inhibitor,
+    inhibition::{InhibitRule, Inhibitor},
     routing::{Route, Routing},
     rules::Texts,
     silence::Silence,
@@ -39,12 +39,12 @@ pub struct Suppressor<'a> {
 impl<'a> Suppressor<'a> {
     /// Takes up silences, and the alerts that fire by fingerprint and labels.
     pub fn new(
-        routing: &'a Routing,
+        rules: &'a [InhibitRule],
         silences: &'a [Silence],
         firing: impl Iterator<Item = (&'a str, &'a Texts)> + Clone,
         now: Timestamp,
     ) -> Self {
-        Self { silences, inhibitor: Inhibitor::new(&routing.inhibit_rules, firing), now }
+        Self { silences, inhibitor: Inhibitor::new(rules, firing), now }
     }
 
     /// Ids of the silences that hush an alert.

@@ -37,6 +37,7 @@ pub(super) enum DeliveryError {
 }
 
 /// How one target is sent to.
+#[derive(Clone)]
 pub(super) enum Sender {
     Webhook(WebhookSender),
     Slack(Box<SlackSender>),

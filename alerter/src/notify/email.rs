@@ -27,6 +27,7 @@ use std::{net::SocketAddr, time::Duration};
 /// How this machine calls itself, unless `hello` says otherwise.
 const HELLO: &str = "localhost";
 
+#[derive(Clone)]
 pub(super) struct EmailSender {
     email: Email,
     policy: Policy,

@@ -24,7 +24,7 @@ use std::{sync::Arc, time::Duration};
 const DETAIL_BYTES: usize = 200;
 
 /// A client of one receiver.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Poster {
     client: Client,
     url: Url,

@@ -17,7 +17,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName},
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct JsonSender {
     poster: Poster,
     method: Method,

@@ -11,7 +11,7 @@ use crate::{
 use callmeter_schemas::config::Secret;
 use reqwest::Method;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PagerDutySender {
     poster: Poster,
     service: PagerDuty,

@@ -76,7 +76,7 @@ impl Posted {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SlackSender {
     poster: Poster,
     slack: Slack,
@@ -84,7 +84,7 @@ pub(super) struct SlackSender {
     external_url: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bot {
     target: String,
     channel: String,

@@ -16,7 +16,7 @@ use crate::{
 };
 use reqwest::Method;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WebhookSender {
     poster: Poster,
     keys: Vec<SigningKey>,

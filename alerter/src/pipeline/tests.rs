@@ -12,6 +12,7 @@ fn pipeline(now: Timestamp) -> Pipeline {
     let (reports, _) = mpsc::channel(1);
     Pipeline {
         rules: RuleSet::default(),
+        lease: Arc::new(Lease::new(Store::new(&ClickHouseConfig::default()), "one".to_owned())),
         store: Store::new(&ClickHouseConfig::default()),
         evaluator: Evaluator::default(),
         dispatcher: None,

@@ -4,7 +4,7 @@
 
 use crate::{
     inhibition::InhibitRule,
-    matcher::{self, MatchOp, Matcher, MatcherError, Matchers},
+    matchers::{self, MatchOp, Matcher, MatcherError, Matchers},
 };
 use callmeter_documents::{
     problem::{Fields, Problems, scalar},
@@ -19,7 +19,7 @@ pub(super) fn matchers(
 ) -> Matchers {
     let mut found = Matchers::default();
     for (path, node) in fields.list(list, problems) {
-        match matcher::parse(&scalar(node).unwrap_or_default()) {
+        match matchers::parse(&scalar(node).unwrap_or_default()) {
             Ok(matchers) => found.extend(matchers),
             Err(error) => problems.add(node.line, &path, error.to_string(), None),
         }

@@ -8,7 +8,7 @@ use super::{
     tree::{GroupBy, Route, Routes},
     unknown,
 };
-use crate::matcher::Matchers;
+use crate::matchers::Matchers;
 use callmeter_documents::{
     problem::{Fields, Problems, scalar},
     yaml::{Node, Value},

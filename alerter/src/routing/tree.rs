@@ -4,7 +4,7 @@
 //! those say `continue`; where no child matches, the route itself takes it. Promise: pure, and every alert
 //! takes at least one route.
 
-use crate::{matcher::Matchers, rules::Texts};
+use crate::{matchers::Matchers, rules::Texts};
 use std::time::Duration;
 
 /// How alerts are grouped and when groups are notified.
