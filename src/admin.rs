@@ -1,4 +1,4 @@
-//! The admin listener of a role: /metrics, /healthz and /readyz.
+//! The admin listener of a role: /metrics, /healthz and /readyz, and what the role itself adds.
 //!
 //! What enters is the role's metrics and whether it is ready; what leaves is Prometheus text and status
 //! codes. Promise: /healthz answers as long as the process can, /readyz fails first at shutdown.
@@ -45,13 +45,14 @@ pub(crate) async fn bind(address: &str, setting: &str) -> anyhow::Result<TcpList
 }
 
 /// Serves until the process ends.
-pub(crate) async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness) {
+pub(crate) async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, more: Router) {
     let shared = Shared { registry: Arc::new(registry), readiness };
     let app = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(shared);
+        .with_state(shared)
+        .merge(more);
     if let Err(error) = axum::serve(listener, app).await {
         tracing::error!(%error, "admin listener ended");
     }

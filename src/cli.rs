@@ -32,6 +32,12 @@ pub(crate) enum Command {
     /// Alert rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Alerts that are open, and whom they reach
+    #[command(subcommand)]
+    Alerts(crate::alerts::args::AlertsCommand),
+    /// Silences: alerts that nobody is told of for some time
+    #[command(subcommand)]
+    Silences(crate::silences::args::SilencesCommand),
     /// Vendor profiles: what calls mean
     #[command(subcommand)]
     Profiles(crate::profiles::args::ProfilesCommand),

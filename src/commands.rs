@@ -1,9 +1,10 @@
 //! The commands: a parsed command line enters, work is done, an exit status leaves.
 
 use crate::{
+    alerts,
     cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
     config::{self, Config},
-    doctor, migrate, partitions, prices, profiles, rebuild, roles, telemetry, up,
+    doctor, migrate, partitions, prices, profiles, rebuild, roles, silences, telemetry, up,
 };
 use anyhow::{Context, bail};
 use callmeter_documents::Problem;
@@ -28,6 +29,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }),
         Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
         Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
+        Command::Alerts(command) => alerts::alerts(command),
+        Command::Silences(command) => silences::silences(command),
         Command::Profiles(command) => profiles::profiles(command),
         Command::Prices(command) => prices::prices(command),
         Command::Partitions(command) => partitions::partitions(command),

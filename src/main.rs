@@ -4,6 +4,7 @@
 //! roles live in their own crates.
 
 mod admin;
+mod alerts;
 mod cli;
 mod commands;
 mod config;
@@ -14,6 +15,7 @@ mod prices;
 mod profiles;
 mod rebuild;
 mod roles;
+mod silences;
 mod table;
 mod telemetry;
 mod up;

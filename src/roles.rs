@@ -5,10 +5,12 @@
 
 use crate::{
     admin::{self, Readiness},
+    alerts,
     config::{self, Config},
     migrate,
 };
 use anyhow::Context;
+use axum::Router;
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 use tokio::{
@@ -26,7 +28,7 @@ pub(crate) async fn ingest(config: Config) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "ingest listens");
     let mut registry = Registry::default();
     let metrics = callmeter_ingest::IngestMetrics::register(&mut registry);
-    let readiness = start_admin(&config, 9464, registry).await?;
+    let readiness = start_admin(&config, 9464, registry, Router::new()).await?;
     readiness.set(true);
     let stop = Stop::on_signals(readiness, SHUTDOWN_BOUND)?;
     callmeter_ingest::run(config.ingest, config.kafka, metrics, listener, stop.wait()).await.context("ingest")
@@ -36,7 +38,7 @@ pub(crate) async fn ingest(config: Config) -> anyhow::Result<()> {
 pub(crate) async fn aggregate(config: Config) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = callmeter_aggregator::AggregatorMetrics::register(&mut registry);
-    let readiness = start_admin(&config, 9465, registry).await?;
+    let readiness = start_admin(&config, 9465, registry, Router::new()).await?;
     let stop = Stop::on_signals(readiness.clone(), SHUTDOWN_BOUND)?;
     if await_schema(&config, &stop).await? {
         readiness.set(true);
@@ -52,7 +54,7 @@ pub(crate) async fn aggregate(config: Config) -> anyhow::Result<()> {
 pub(crate) async fn alert(config: Config) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = callmeter_alerter::AlerterMetrics::register(&mut registry);
-    let readiness = start_admin(&config, 9466, registry).await?;
+    let readiness = start_admin(&config, 9466, registry, alerts::routes(&config)).await?;
     let stop = Stop::on_signals(readiness.clone(), SHUTDOWN_BOUND)?;
     if await_schema(&config, &stop).await? {
         readiness.set(true);
@@ -64,14 +66,19 @@ pub(crate) async fn alert(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start_admin(config: &Config, port: u16, registry: Registry) -> anyhow::Result<Readiness> {
+async fn start_admin(
+    config: &Config,
+    port: u16,
+    registry: Registry,
+    more: Router,
+) -> anyhow::Result<Readiness> {
     let address = match config.metrics.listen.as_str() {
         "" => format!("127.0.0.1:{port}"),
         address => address.to_owned(),
     };
     let listener = admin::bind(&address, "metrics.listen").await?;
     let readiness = Readiness::default();
-    tokio::spawn(admin::serve(listener, registry, readiness.clone()));
+    tokio::spawn(admin::serve(listener, registry, readiness.clone(), more));
     Ok(readiness)
 }
 

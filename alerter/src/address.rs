@@ -1,4 +1,4 @@
-//! Which addresses a webhook may reach: an address enters, yes or the reason why not leaves.
+//! Which addresses a receiver may have: an address enters, yes or the reason why not leaves.
 //!
 //! Promise: pure. Everything that is not plainly a public address of the internet is refused, unless
 //! the operator allowed its network; addresses that carry an IPv4 address inside are judged by it too.
@@ -39,7 +39,7 @@ impl Network {
     }
 }
 
-/// What one webhook may reach.
+/// Where one receiver may be reached.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Networks that are allowed although private.
@@ -48,7 +48,7 @@ pub struct Policy {
     pub encrypted: bool,
 }
 
-/// An address that a webhook may not reach.
+/// An address that a receiver may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Not public.

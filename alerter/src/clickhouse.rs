@@ -1,12 +1,17 @@
-//! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
+//! ClickHouse: questions and rows enter, answers leave. Only this file and those below it speak to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
 
+mod silences;
+mod terms;
+
 use crate::{
+    notify::Posted,
     progress::Progress,
     query::{Answer, Group, MAX_GROUPS, Param, Query},
-    rows::{DeliveryRow, GroupRow, OpenRow, ProgressRow, ToldRow, TransitionRow},
+    rows::{DeliveryRow, GroupRow, OpenRow, PostedRow, ProgressRow, ToldRow, TransitionRow},
+    silence::Silence,
     transition::Transition,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -36,14 +41,21 @@ const LAST: &str = "SELECT * EXCEPT place FROM (SELECT transition_id, workspace,
      OR place <= 2 AND state = 'resolved' AND at > fromUnixTimestamp64Milli({since:Int64}) ORDER BY at, place DESC";
 const NAMED: &str = "SELECT transition_id, workspace, rule_group, rule, fingerprint, labels, annotations, state, \
      value, threshold, at, starts_at, ends_at FROM alert_transitions FINAL WHERE transition_id IN {ids:Array(String)}";
-const TOLD: &str = "SELECT group_key, target, max(n.at) AS at, argMax(n.transition_ids, n.at) AS transition_ids \
-     FROM notifications AS n WHERE receiver = {receiver:String} AND outcome = 'delivered' \
-     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY group_key, target";
+/// What every target was last told of every group.
+const TOLD: &str = "SELECT group_key, receiver, integration, target, max(n.at) AS at, \
+     argMax(n.transition_ids, n.at) AS transition_ids, argMax(n.withheld_ids, n.at) AS withheld_ids \
+     FROM notifications AS n WHERE outcome = 'delivered' AND n.at > fromUnixTimestamp64Milli({since:Int64}) \
+     GROUP BY group_key, receiver, integration, target";
 /// Notifications whose last step is neither a delivery nor giving up.
-const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(target) AS target, any(reason) AS reason, \
-     any(transition_ids) AS transition_ids FROM notifications WHERE receiver = {receiver:String} \
-     AND at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
+const OPEN: &str = "SELECT notification_id, any(group_key) AS group_key, any(receiver) AS receiver, \
+     any(integration) AS integration, any(target) AS target, any(reason) AS reason, \
+     any(transition_ids) AS transition_ids, any(withheld_ids) AS withheld_ids \
+     FROM notifications WHERE at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY notification_id \
      HAVING countIf(outcome = 'delivered') = 0 AND argMax(outcome, (at, attempt, outcome)) != 'gave_up'";
+/// Where the last messages stand that can be edited, of every target of every receiver.
+const POSTED: &str = "SELECT group_key, argMax(n.detail, n.at) AS detail FROM notifications AS n \
+     WHERE outcome = 'delivered' AND startsWith(n.detail, {prefix:String}) \
+     AND n.at > fromUnixTimestamp64Milli({since:Int64}) GROUP BY receiver, integration, target, group_key";
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +74,16 @@ pub enum StoreError {
 /// What a restart takes up.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
+    /// Silences that have not ended.
+    pub(crate) silences: Vec<Silence>,
     /// What [`LAST`] finds.
     pub(crate) last: Vec<Transition>,
     /// What targets were last told, per group key and target.
     pub(crate) told: Vec<ToldRow>,
     /// Notifications that were planned and not finished.
     pub(crate) open: Vec<OpenRow>,
+    /// Messages that can be edited, in the words of their delivery.
+    pub(crate) posted: Vec<PostedRow>,
     /// Every transition that those name.
     pub(crate) transitions: HashMap<String, Transition>,
 }
@@ -121,22 +137,23 @@ impl Store {
     /// Reads what a restart takes up.
     pub(crate) async fn remember(
         &self,
-        receiver: &str,
         resolved_since: Timestamp,
         now: Timestamp,
     ) -> Result<Remembered, StoreError> {
         let last = self.0.query_raw(LAST).param("since", resolved_since.as_millisecond());
         let last: Vec<TransitionRow> = self.all(last).await?;
+        let silences = self.silences(now).await?;
         let since = now.saturating_sub(NOTIFICATIONS_KEPT).unwrap_or(Timestamp::MIN).as_millisecond();
-        let ours = |text| self.0.query_raw(text).param("receiver", receiver).param("since", since);
-        let told: Vec<ToldRow> = self.all(ours(TOLD)).await?;
-        let open: Vec<OpenRow> = self.all(ours(OPEN)).await?;
-        let named = told
-            .iter()
-            .flat_map(|row| &row.transition_ids)
-            .chain(open.iter().flat_map(|row| &row.transition_ids));
+        let told: Vec<ToldRow> = self.all(self.0.query_raw(TOLD).param("since", since)).await?;
+        let open: Vec<OpenRow> = self.all(self.0.query_raw(OPEN).param("since", since)).await?;
+        let posted = self.0.query_raw(POSTED).param("prefix", Posted::DETAIL_PREFIX).param("since", since);
+        let posted: Vec<PostedRow> = self.all(posted).await?;
+        let of_told = told.iter().flat_map(|row| row.transition_ids.iter().chain(&row.withheld_ids));
+        let of_open = open.iter().flat_map(|row| row.transition_ids.iter().chain(&row.withheld_ids));
+        let named = of_told.chain(of_open);
         let transitions = self.transitions(named.cloned().collect()).await?;
-        Ok(Remembered { last: last.into_iter().map(Transition::from).collect(), told, open, transitions })
+        let last = last.into_iter().map(Transition::from).collect();
+        Ok(Remembered { silences, last, told, open, posted, transitions })
     }
 
     async fn transitions(&self, mut ids: Vec<String>) -> Result<HashMap<String, Transition>, StoreError> {
@@ -198,6 +215,12 @@ impl From<clickhouse::error::Error> for StoreError {
 }
 
 impl Remembered {
+    /// Messages that can be edited, each with its group.
+    pub(crate) fn posted(&self) -> Vec<(String, Posted)> {
+        let posted = |row: &PostedRow| Some((row.group_key.clone(), Posted::from_detail(&row.detail)?));
+        self.posted.iter().filter_map(posted).collect()
+    }
+
     /// Rebuilds transitions by name; one that is gone is left out.
     pub(crate) fn named(&self, ids: &[String]) -> Vec<Transition> {
         ids.iter().filter_map(|id| self.transitions.get(id)).cloned().collect()

@@ -4,13 +4,13 @@
 //! Promise: every mistake is reported in one run; secrets from files are read here and never print.
 
 use crate::{
-    address::Network,
+    address::{Network, Policy},
+    notify::Endpoint,
     routing::{
         Routing,
-        receivers::{Source, Webhook},
+        receivers::{Receiver, Source},
     },
     rules::RuleSet,
-    signing::SigningKey,
 };
 use callmeter_documents::{Problem, files};
 use callmeter_schemas::config::Secret;
@@ -26,7 +26,7 @@ pub struct AlerterConfig {
     pub rules: Vec<String>,
     /// Routing file; without one, alerts are stored and nobody is notified.
     pub routing: Option<String>,
-    /// Networks that webhooks may reach although private, such as `127.0.0.0/8`.
+    /// Networks that receivers may be reached in although private, such as `127.0.0.0/8`.
     pub private_receivers: Vec<String>,
     /// How often groups without an `interval` of their own are evaluated, at most: an evaluation that
     /// takes long is followed by a pause of three times as long.
@@ -102,25 +102,21 @@ pub fn check_routing(path: &str) -> Result<Routing, Vec<Problem>> {
     Routing::parse(path, &text)
 }
 
-/// A webhook with its secrets at hand.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) url: Secret,
-    pub(crate) keys: Vec<SigningKey>,
-    pub(crate) send_resolved: bool,
-}
-
-/// Reads the secrets of the routed receiver's webhooks.
-pub(crate) fn endpoints(path: &str, routing: &Routing) -> Result<Vec<Endpoint>, Vec<Problem>> {
-    let webhooks = routing.receiver().map(|receiver| receiver.webhooks.as_slice()).unwrap_or_default();
+/// Makes targets of receivers ready to be sent to; mistakes of all of them are reported together.
+pub(crate) fn endpoints<'a>(
+    path: &str,
+    receivers: impl IntoIterator<Item = &'a Receiver>,
+    config: &AlerterConfig,
+) -> Result<Vec<Endpoint>, Vec<Problem>> {
+    let policy = Policy { private: config.networks(), encrypted: true };
     let (mut endpoints, mut problems) = (Vec::new(), Vec::new());
-    for webhook in webhooks {
-        match endpoint(webhook) {
+    for target in receivers.into_iter().flat_map(|receiver| &receiver.targets) {
+        match Endpoint::new(target, &policy, &config.external_url) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err(message) => problems.push(Problem {
                 file: path.to_owned(),
-                line: webhook.line,
-                field: "webhook_configs".to_owned(),
+                line: target.line,
+                field: target.path.clone(),
                 message,
                 suggestion: None,
             }),
@@ -129,21 +125,21 @@ pub(crate) fn endpoints(path: &str, routing: &Routing) -> Result<Vec<Endpoint>, 
     if problems.is_empty() { Ok(endpoints) } else { Err(problems) }
 }
 
-fn endpoint(webhook: &Webhook) -> Result<Endpoint, String> {
-    let url = reveal(&webhook.url)?;
-    let secrets = webhook.secrets.iter().map(|source| {
-        let secret = reveal(source)?;
-        SigningKey::parse(secret.reveal()).map_err(|error| error.to_string())
-    });
-    Ok(Endpoint { url, keys: secrets.collect::<Result<_, String>>()?, send_resolved: webhook.send_resolved })
-}
-
-fn reveal(source: &Source) -> Result<Secret, String> {
-    match source {
-        Source::Inline(secret) => Ok(secret.clone()),
+/// Reads a secret from where it is kept; the error names the place and never the text.
+pub(crate) fn reveal(source: &Source) -> Result<Secret, String> {
+    let secret = match source {
+        Source::Inline(secret) => return Ok(secret.clone()),
         Source::File(path) => {
             let text = files::read(path).map_err(|problem| format!("{path}: {}", problem.message))?;
-            Ok(Secret::new(text.trim()))
+            Secret::new(text.trim())
         }
+        Source::Variable(name) => {
+            let text = std::env::var(name).map_err(|_| format!("the variable {name} is not set"))?;
+            Secret::new(text.trim())
+        }
+    };
+    match secret.reveal().is_empty() {
+        true => Err("the secret is empty".to_owned()),
+        false => Ok(secret),
     }
 }

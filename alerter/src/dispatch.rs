@@ -1,147 +1,121 @@
 //! When to notify whom of what: changes of alerts and the time enter, notifications leave, each with
 //! the reason why, or the reason why not.
 //!
-//! Alertmanager's rules for groups. The first flush of a group comes `group_wait` after its first
-//! alert began, further ones every `group_interval`. A flush notifies a target when it was never told
-//! of the group, when an alert fires that it was not told of, when an alert it was told of has
-//! resolved, or when it was last told `repeat_interval` ago; and otherwise says nothing.
+//! Alertmanager's rules for groups. An alert is in one group of every route that it takes. The first flush of a
+//! group comes `group_wait` after its first alert began, further ones every `group_interval`. A flush notifies a
+//! target when it was never told of the group, when an alert fires that it was not told of, when an alert it
+//! was told of has resolved, or when it was last told `repeat_interval` ago; and otherwise says nothing. Of an
+//! alert that is silenced or inhibited nothing is said; what is owed by then is said when that is over.
 //!
 //! Promise: pure. The id of a notification follows from the target, the group, what it says and what
-//! was said before, so that a repetition after a crash or a failed delivery carries the same id.
+//! was said before, so that a repetition after a crash or a failed delivery carries the same id. Targets are
+//! known by the name of their receiver and their place among its integrations of one kind, so that what they
+//! were told outlives other changes of the file.
+
+mod facts;
+mod group;
+
+pub use facts::{
+    Decision, Integration, Notification, NotifyReason, Planned, QuietReason, Settled, Target, Told, Withheld,
+};
 
 use crate::{
-    knowledge::{Log, after},
-    routing::Route,
+    knowledge::after,
+    routing::Routing,
     rules::Texts,
-    transition::{State, Transition, digest},
+    silence::Silence,
+    suppression::{Muteness, Suppression, Suppressor, muteness},
+    transition::{State, Transition},
 };
+use group::{Group, Quiet, Voice};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a resolved alert waits for a target that cannot be reached, before it is forgotten.
 const RESOLVED_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// One webhook of the receiver, by its place there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its place, from 0.
-    pub index: usize,
-    /// Whether it wants resolved alerts.
-    pub send_resolved: bool,
-}
-
-/// Something to send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notification {
-    /// The webhook-id.
-    pub id: String,
-    /// Which group.
-    pub group_key: String,
-    /// Labels that make the group.
-    pub group_labels: Texts,
-    /// Name of the receiver.
-    pub receiver: String,
-    /// Place of the target in the receiver.
-    pub target: usize,
-    /// Why.
-    pub reason: NotifyReason,
-    /// What it says of each alert, in the order of their fingerprints.
-    pub alerts: Vec<Transition>,
-}
-
-/// Why a target is notified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotifyReason {
-    /// It was never told of this group.
-    FirstNotification,
-    /// An alert fires that it was not told of.
-    NewAlerts,
-    /// An alert it was told of has resolved.
-    Resolved,
-    /// It was told long enough ago.
-    RepeatElapsed,
-}
-
-/// Why a target is not notified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuietReason {
-    /// It knows everything there is to know.
-    Unchanged,
-    /// Everything resolved before it was ever told.
-    ResolvedBeforeFirst,
-    /// Its last notification is still on the way.
-    InFlight,
-    /// It said that it wants nothing any more.
-    Disabled,
-}
-
-/// What a flush decided for one target of one group.
-pub type Decision = Result<Notification, QuietReason>;
-
-/// What a target was last told of a group.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// Which group.
-    pub group_key: String,
-    /// Place of the target in the receiver.
-    pub target: usize,
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub alerts: Vec<Transition>,
-}
-
-/// How a notification ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// The target took it.
-    Delivered,
-    /// It did not, and nothing more is tried until the next flush.
-    GaveUp,
-    /// It did not, and nothing more is sent there until a restart.
-    Disabled,
-}
-
 /// Every group with an alert in it.
 #[derive(Debug)]
 pub struct Dispatcher {
-    route: Route,
+    routing: Routing,
     targets: Vec<Target>,
+    silences: Vec<Silence>,
     groups: BTreeMap<String, Group>,
     disabled: BTreeSet<usize>,
 }
 
-#[derive(Debug)]
-struct Group {
-    labels: Texts,
-    alerts: BTreeMap<String, Transition>,
-    next_flush: Timestamp,
-    logs: Vec<Log>,
-}
+/// Where an alert belongs: a route by its place, the key of the group, and the labels that make it.
+type Place = (usize, String, Texts);
 
 impl Dispatcher {
     /// Starts without any alert.
-    pub fn new(route: Route, targets: Vec<Target>) -> Self {
-        Self { route, targets, groups: BTreeMap::new(), disabled: BTreeSet::new() }
+    pub fn new(routing: Routing) -> Self {
+        let targets = routing.targets();
+        let (silences, groups, disabled) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        Self { routing, targets, silences, groups, disabled }
     }
 
-    /// Takes up what targets were told, and the open alerts, after a restart.
+    /// Takes up what targets were told, and the open alerts, after a restart. What was planned and is not
+    /// finished is on the way again: it is returned, to be sent as it was.
     ///
-    /// Resolved alerts matter only to those who were told that they fired. `unfinished` are
-    /// notifications that were planned and neither delivered nor given up: they are on the way
-    /// again, and what they say must be among `alerts` or `unfinished` itself.
-    pub fn restore(&mut self, alerts: &[Transition], told: Vec<Told>, unfinished: &[Notification]) {
+    /// Resolved alerts matter only to those who were told that they fired. Groups and targets that the file
+    /// no longer has are left out.
+    pub fn restore(
+        &mut self,
+        alerts: &[Transition],
+        told: Vec<Told>,
+        planned: Vec<Planned>,
+    ) -> Vec<Notification> {
         for alert in alerts.iter().filter(|alert| alert.state != State::Pending) {
             self.insert(alert);
         }
         for told in told {
-            if let Some(log) = self.log(&told.group_key, told.target) {
-                log.learn(told.at, &told.alerts);
+            let Some(target) = self.target(&told.receiver, &told.integration) else { continue };
+            let group = self.groups.get_mut(&told.group_key);
+            if let Some(log) = group.and_then(|group| group.logs.get_mut(&target)) {
+                log.learn(told.at, &told.alerts, &facts::withheld(&told.withheld));
             }
         }
-        for notification in unfinished {
-            if let Some(log) = self.log(&notification.group_key, notification.target) {
-                log.in_flight = Some(notification.clone());
+        planned.into_iter().filter_map(|planned| self.reopen(planned)).collect()
+    }
+
+    fn reopen(&mut self, planned: Planned) -> Option<Notification> {
+        let target = self.target(&planned.receiver, &planned.integration)?;
+        let group = self.groups.get_mut(&planned.group_key)?;
+        let log = group.logs.get_mut(&target)?;
+        let notification = Notification {
+            id: planned.id,
+            group_key: planned.group_key,
+            group_labels: group.labels.clone(),
+            receiver: planned.receiver,
+            integration: planned.integration,
+            target,
+            reason: planned.reason,
+            alerts: planned.alerts,
+            withheld: facts::withheld(&planned.withheld),
+        };
+        log.in_flight = Some(notification.clone());
+        Some(notification)
+    }
+
+    /// Goes on by another file. Groups and targets that it still has keep what they were told; a target that
+    /// was off is on again. The places of targets are those of the new file from now on.
+    pub fn reroute(&mut self, routing: Routing) {
+        let before = std::mem::replace(self, Self::new(routing));
+        self.silences = before.silences;
+        for alert in before.groups.values().flat_map(|group| group.alerts.values()) {
+            self.insert(alert);
+        }
+        for (key, old) in before.groups {
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            group.next_flush = old.next_flush;
+            for (place, log) in old.logs {
+                let named =
+                    |target: &Target| before.targets.get(place).is_some_and(|old| old.same_as(target));
+                let place = self.targets.iter().position(named);
+                if let Some(kept) = place.and_then(|place| group.logs.get_mut(&place)) {
+                    *kept = log;
+                }
             }
         }
     }
@@ -153,38 +127,58 @@ impl Dispatcher {
                 State::Pending => {}
                 State::Firing => self.insert(change),
                 State::Resolved => {
-                    let key = self.group_of(&change.labels).0;
-                    let group = self.groups.get_mut(&key);
-                    if let Some(alert) = group.and_then(|group| group.alerts.get_mut(&change.fingerprint)) {
-                        *alert = change.clone();
+                    for (_, key, _) in self.places(&change.labels) {
+                        let group = self.groups.get_mut(&key);
+                        let alert = group.and_then(|group| group.alerts.get_mut(&change.fingerprint));
+                        if let Some(alert) = alert {
+                            *alert = change.clone();
+                        }
                     }
                 }
             }
         }
     }
 
+    /// Takes note of the silences that there are; the ones before are forgotten.
+    pub fn hush(&mut self, silences: Vec<Silence>) {
+        self.silences = silences;
+    }
+
     fn insert(&mut self, alert: &Transition) {
-        let (key, labels) = self.group_of(&alert.labels);
-        let next_flush = after(alert.starts_at, self.route.group_wait);
-        let logs = vec![Log::default(); self.targets.len()];
-        let group = self.groups.entry(key).or_insert_with(|| Group {
-            labels,
-            alerts: BTreeMap::new(),
-            next_flush,
-            logs,
-        });
-        group.alerts.insert(alert.fingerprint.clone(), alert.clone());
+        for (place, key, labels) in self.places(&alert.labels) {
+            let Some(route) = self.routing.routes.get(place) else { continue };
+            let targets =
+                self.targets.iter().zip(0..).filter(|(target, _)| target.receiver == route.receiver);
+            let group = self.groups.entry(key).or_insert_with(|| Group {
+                route: place,
+                labels,
+                alerts: BTreeMap::new(),
+                next_flush: after(alert.starts_at, route.group_wait),
+                logs: targets.map(|(_, place)| (place, Default::default())).collect(),
+            });
+            group.alerts.insert(alert.fingerprint.clone(), alert.clone());
+        }
     }
 
-    /// The group of an alert: its key in Alertmanager's form, and the labels that make it.
-    fn group_of(&self, labels: &Texts) -> (String, Texts) {
-        let chosen = self.route.group_by.labels_of(labels);
-        let pairs: Vec<String> = chosen.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        (format!("{{}}:{{{}}}", pairs.join(", ")), chosen)
+    /// The groups of an alert, one per route that it takes; keys are in Alertmanager's form.
+    fn places(&self, labels: &Texts) -> Vec<Place> {
+        let place = |place| {
+            let route = self.routing.routes.get(place)?;
+            let chosen = route.group_by.labels_of(labels);
+            let pairs: Vec<String> = chosen.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+            Some((place, format!("{}:{{{}}}", route.key, pairs.join(", ")), chosen))
+        };
+        self.routing.routes.taken(labels).into_iter().filter_map(place).collect()
     }
 
-    fn log(&mut self, group_key: &str, target: usize) -> Option<&mut Log> {
-        self.groups.get_mut(group_key)?.logs.get_mut(target)
+    fn target(&self, receiver: &str, integration: &Integration) -> Option<usize> {
+        let named = |target: &Target| target.receiver == receiver && target.integration == *integration;
+        self.targets.iter().position(named)
+    }
+
+    /// Everything that can be notified; a notification names its target by the place here.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// How many targets want nothing any more.
@@ -200,15 +194,20 @@ impl Dispatcher {
     /// Decides for every group that is due. Notifications count as on the way until they are settled.
     pub fn flush(&mut self, now: Timestamp) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for (key, group) in self.groups.iter_mut().filter(|(_, group)| group.next_flush <= now) {
-            group.next_flush = after(now, self.route.group_interval);
-            for target in &self.targets {
-                if self.disabled.contains(&target.index) {
+        for (key, quiet) in self.quiet(now) {
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            let Some(route) = self.routing.routes.get(group.route) else { continue };
+            group.next_flush = after(now, route.group_interval);
+            for (place, log) in &mut group.logs {
+                let Some(target) = self.targets.get(*place) else { continue };
+                if self.disabled.contains(place) {
                     decisions.push(Err(QuietReason::Disabled));
                     continue;
                 }
-                let decision = group.decide(key, &self.route, target, now);
-                if let (Ok(notification), Some(log)) = (&decision, group.logs.get_mut(target.index)) {
+                let voice =
+                    Voice { key: &key, labels: &group.labels, alerts: &group.alerts, route, quiet: &quiet };
+                let decision = voice.decide(log, *place, target, now);
+                if let Ok(notification) = &decision {
                     log.in_flight = Some(notification.clone());
                 }
                 decisions.push(decision);
@@ -218,13 +217,42 @@ impl Dispatcher {
         decisions
     }
 
+    /// The groups that are due, each with what keeps it quiet.
+    fn quiet(&self, now: Timestamp) -> Vec<(String, Quiet)> {
+        let due: Vec<_> = self.groups.iter().filter(|(_, group)| group.next_flush <= now).collect();
+        if due.is_empty() {
+            return Vec::new();
+        }
+        let alerts = self.groups.values().flat_map(|group| group.alerts.values());
+        let firing = alerts.filter(|alert| alert.state == State::Firing);
+        let firing = firing.map(|alert| (alert.fingerprint.as_str(), &alert.labels));
+        let suppressor = Suppressor::new(&self.routing.inhibit_rules, &self.silences, firing, now);
+        let quiet = |group: &Group| {
+            let route = self.routing.routes.get(group.route);
+            let alerts = group.alerts.values().filter_map(|alert| {
+                let reason = match suppressor.of(&alert.labels)? {
+                    Suppression::Silenced(_) => QuietReason::Silenced,
+                    Suppression::Inhibited(_) => QuietReason::Inhibited,
+                };
+                Some((alert.fingerprint.clone(), reason))
+            });
+            let route = route.and_then(|route| muteness(&self.routing, route, now)).map(|mute| match mute {
+                Muteness::Muted(_) => QuietReason::Muted,
+                Muteness::Inactive => QuietReason::Inactive,
+            });
+            Quiet { route, alerts: alerts.collect() }
+        };
+        due.into_iter().map(|(key, group)| (key.clone(), quiet(group))).collect()
+    }
+
     /// Takes note of how a notification ended. A flush that had to wait for it comes at once.
     pub fn settle(&mut self, notification: &Notification, settled: Settled, now: Timestamp) {
+        let Some(target) = self.target(&notification.receiver, &notification.integration) else { return };
         if settled == Settled::Disabled {
-            self.disabled.insert(notification.target);
+            self.disabled.insert(target);
         }
         let Some(group) = self.groups.get_mut(&notification.group_key) else { return };
-        let Some(log) = group.logs.get_mut(notification.target) else { return };
+        let Some(log) = group.logs.get_mut(&target) else { return };
         if log.in_flight.as_ref().is_none_or(|in_flight| in_flight.id != notification.id) {
             return;
         }
@@ -233,54 +261,27 @@ impl Dispatcher {
             group.next_flush = group.next_flush.min(now);
         }
         if settled == Settled::Delivered {
-            log.learn(now, &notification.alerts);
+            log.learn(now, &notification.alerts, &notification.withheld);
         }
         self.forget(now);
     }
 
     /// Drops resolved alerts that nobody waits for, then groups without alerts.
     fn forget(&mut self, now: Timestamp) {
-        let targets: Vec<&Target> =
-            self.targets.iter().filter(|target| !self.disabled.contains(&target.index)).collect();
+        let (targets, disabled) = (&self.targets, &self.disabled);
         self.groups.retain(|_, group| {
             let logs = &group.logs;
             group.alerts.retain(|_, alert| {
                 let expired = alert.ends_at.is_some_and(|end| now.duration_since(end) > RESOLVED_KEPT);
-                let log =
-                    |target: &Target| logs.get(target.index).is_some_and(|log| log.waits_for(target, alert));
-                let wanted = || targets.iter().any(|target| log(target));
+                let wanted = || {
+                    let mut logs = logs.iter().filter(|(place, _)| !disabled.contains(place));
+                    logs.any(|(place, log)| {
+                        targets.get(*place).is_some_and(|target| log.waits_for(target, alert))
+                    })
+                };
                 alert.state == State::Firing || !expired && wanted()
             });
             !group.alerts.is_empty()
         });
     }
-}
-
-impl Group {
-    fn decide(&mut self, key: &str, route: &Route, target: &Target, now: Timestamp) -> Decision {
-        let Some(log) = self.logs.get_mut(target.index) else { return Err(QuietReason::Unchanged) };
-        if log.in_flight.is_some() {
-            log.waited = true;
-            return Err(QuietReason::InFlight);
-        }
-        let reason = log.reason(self.alerts.values(), route.repeat_interval, target, now)?;
-        let says = |alert: &&Transition| alert.state == State::Firing || log.owes(target, alert);
-        let alerts: Vec<Transition> = self.alerts.values().filter(says).cloned().collect();
-        Ok(Notification {
-            id: notification_id(key, route, target, &alerts, log),
-            group_key: key.to_owned(),
-            group_labels: self.labels.clone(),
-            receiver: route.receiver.clone(),
-            target: target.index,
-            reason,
-            alerts,
-        })
-    }
-}
-
-fn notification_id(key: &str, route: &Route, target: &Target, alerts: &[Transition], log: &Log) -> String {
-    let index = target.index.to_string();
-    let before = log.told.as_ref().map_or_else(String::new, |said| said.at.as_millisecond().to_string());
-    let context = [route.receiver.as_str(), &index, key, &before];
-    format!("msg_{}", digest(context.into_iter().chain(alerts.iter().map(|alert| alert.id.as_str())), 16))
 }

@@ -2,13 +2,13 @@
 //!
 //! The path of an alert: rule files become rules ([`rules`]), rules become few grouped questions
 //! ([`query`]), answers become values ([`measure`]), values become changes of state ([`evaluate`]),
-//! changes become notifications of groups ([`dispatch`]), notifications become signed messages
-//! ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
+//! changes become notifications of groups ([`dispatch`]), notifications become messages of each kind of
+//! receiver ([`message`], [`signing`]) that are delivered or given up. All of that is pure and takes the time
 //! as an argument; `pipeline` is the loop that asks, stores, waits and sends.
 //!
 //! Promise: every change of state is in ClickHouse before anybody is told of it, but for the news that
-//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Not
-//! promised: more than one alerter at a time on one database; two would both notify.
+//! ClickHouse is away; and every notification keeps its webhook-id over attempts and restarts. Of several
+//! alerters on one database one acts, and another takes over within seconds ([`leadership`]).
 
 pub mod config;
 pub mod metrics;
@@ -27,28 +27,41 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
+pub mod matchers;
+pub mod routing;
+pub mod time_interval;
+
 pub mod dispatch;
+pub mod inhibition;
 mod knowledge;
 pub mod message;
 pub mod retry;
-pub mod routing;
 pub mod signing;
+pub mod silence;
+pub mod status;
+pub mod suppression;
+
+pub mod leadership;
 
 pub mod address;
 mod clickhouse;
 mod clock;
+mod lease;
 mod notify;
+mod operators;
 mod pipeline;
 mod resolve;
 mod restore;
 mod rows;
+mod send_test;
 
 pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;
 pub use config::{AlerterConfig, check_routing, check_rules};
 pub use metrics::AlerterMetrics;
-pub use resolve::TargetError;
+pub use operators::{OperatorError, Operators, Until, Wish};
 pub use rules::RuleSet;
+pub use send_test::{SendTestError, Tested, send_test};
 
 use callmeter_schemas::config::ClickHouseConfig;
 use std::future::Future;
@@ -62,11 +75,8 @@ pub enum AlerterError {
     /// The section `alerter` has mistakes.
     #[error("{}", .0.join("\n"))]
     Config(Vec<String>),
-    /// A webhook can never be reached.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The task of a webhook ended although nobody told it to.
-    #[error("a webhook's task ended by itself; see the log above")]
+    /// The task of a receiver ended although nobody told it to.
+    #[error("a receiver's task ended by itself; see the log above")]
     NotifierEnded,
 }
 
@@ -77,7 +87,7 @@ fn lines(problems: &[RuleProblem]) -> String {
 /// Evaluates rules and notifies receivers until `shutdown`.
 ///
 /// Starts only with files free of mistakes; waits for ClickHouse as long as it takes. A rustls
-/// provider must be installed in the process when a webhook is reached by https.
+/// provider must be installed in the process when a receiver is reached over TLS.
 pub async fn run(
     config: AlerterConfig,
     clickhouse: ClickHouseConfig,

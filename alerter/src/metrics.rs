@@ -16,6 +16,13 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
+/// Label `reason`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// Such as unchanged, silenced or inhibited.
+    pub reason: &'static str,
+}
+
 /// Label `state`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StateLabel {
@@ -39,6 +46,9 @@ pub struct AlerterMetrics {
     pub transitions: Family<StateLabel, Counter>,
     pub notifications: Family<OutcomeLabel, Counter>,
     pub notifications_dropped: Counter,
+    pub notifications_withheld: Family<ReasonLabel, Counter>,
+    pub active: Gauge,
+    pub silences: Gauge,
     pub receivers_disabled: Gauge,
 }
 
@@ -59,6 +69,9 @@ impl AlerterMetrics {
             transitions: Family::default(),
             notifications: Family::default(),
             notifications_dropped: Counter::default(),
+            notifications_withheld: Family::default(),
+            active: Gauge::default(),
+            silences: Gauge::default(),
             receivers_disabled: Gauge::default(),
         };
         metrics.describe(registry.sub_registry_with_prefix("callmeter_alerter"));
@@ -102,6 +115,13 @@ impl AlerterMetrics {
             "Notifications put off because their receiver's queue was full",
             self.notifications_dropped.clone(),
         );
+        registry.register(
+            "notifications_withheld",
+            "Flushes that told a receiver nothing, by reason",
+            self.notifications_withheld.clone(),
+        );
+        registry.register("active", "1 while this alerter acts, 0 while it stands by", self.active.clone());
+        registry.register("silences", "Silences that have not ended", self.silences.clone());
         registry.register(
             "receivers_disabled",
             "Webhooks that answered 410 and are off until a restart",

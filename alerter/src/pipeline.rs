@@ -12,7 +12,9 @@ use crate::{
     dispatch::{Dispatcher, Notification, Settled},
     evaluate::{Evaluator, Freshness},
     health,
-    metrics::{AlerterMetrics, OutcomeLabel, StateLabel},
+    leadership::Role,
+    lease::Lease,
+    metrics::{AlerterMetrics, OutcomeLabel, ReasonLabel, StateLabel},
     notify::{Notifier, Outcome, Report},
     progress,
     query::{self, Answer},
@@ -22,8 +24,11 @@ use crate::{
     transition::Transition,
 };
 use jiff::Timestamp;
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 /// Longest pause of the loop, so that a clock that jumps is noticed.
@@ -33,10 +38,20 @@ const MAX_UNWRITTEN: usize = 10_000;
 /// Lets a delivery end when stopping.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Another alerter acts now.
+    Deposed,
+}
+
 /// Everything the loop holds.
 pub(crate) struct Pipeline {
     pub(crate) rules: RuleSet,
     pub(crate) store: Store,
+    pub(crate) lease: Arc<Lease>,
     pub(crate) evaluator: Evaluator,
     pub(crate) dispatcher: Option<Dispatcher>,
     pub(crate) notifier: Notifier,
@@ -51,21 +66,32 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs until told to stop, or until a target's task ended by itself: its notifications would wait for ever.
+    /// Runs until told to stop, until another alerter acts, or until a target's task ended by itself: its
+    /// notifications would wait for ever. Attempts of one that was deposed end with it.
     pub(crate) async fn run(
         mut self,
         mut reports: mpsc::Receiver<Report>,
+        mut deposed: watch::Receiver<bool>,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), AlerterError> {
+    ) -> Result<Ended, AlerterError> {
         tokio::pin!(stop);
         loop {
             let pause = self.pause(now());
             tokio::select! {
                 biased;
                 () = &mut stop => break,
+                Ok(_) = deposed.wait_for(|deposed| *deposed) => return Ok(Ended::Deposed),
                 () = self.notifier.task_ended() => return Err(AlerterError::NotifierEnded),
                 Some(report) = reports.recv() => self.settle(report).await,
                 () = tokio::time::sleep(pause) => {}
+            }
+            match self.lease.role().await {
+                Role::Active => {}
+                Role::Standby => return Ok(Ended::Deposed),
+                Role::Lapsed => {
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                    continue;
+                }
             }
             if self.schedule.is_due(now()) {
                 self.evaluate(now()).await;
@@ -73,7 +99,7 @@ impl Pipeline {
             self.dispatch(now()).await;
         }
         self.wind_up(reports).await;
-        Ok(())
+        Ok(Ended::Stopped)
     }
 
     /// Lets attempts that are under way end, for a bounded time; the next start takes up the rest.
@@ -128,6 +154,7 @@ impl Pipeline {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn round(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.hush(now).await?;
         self.store_changes().await?;
         let freshness = self.freshness(now).await?;
         let due: Vec<&Rule> =
@@ -155,6 +182,15 @@ impl Pipeline {
         }
         let stored = self.store_changes().await;
         failure.map_or(stored, Err)
+    }
+
+    /// Lets the dispatcher know which silences there are; while they cannot be read, the last ones hold.
+    async fn hush(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(dispatcher) = &mut self.dispatcher else { return Ok(()) };
+        let silences = self.store.silences(now).await?;
+        self.metrics.silences.set(silences.len() as i64);
+        dispatcher.hush(silences);
+        Ok(())
     }
 
     /// Whether everything was counted; while not, that is an alert of its own.
@@ -194,16 +230,27 @@ impl Pipeline {
         }
     }
 
-    /// Plans and sends what is due.
+    /// Plans and sends what is due. What was planned while another alerter began to act is left to that one.
     async fn dispatch(&mut self, now: Timestamp) {
         let Some(dispatcher) = &mut self.dispatcher else { return };
         if dispatcher.due().is_none_or(|due| due > now) {
             return;
         }
-        let notifications: Vec<Notification> =
-            dispatcher.flush(now).into_iter().filter_map(Result::ok).collect();
+        let mut notifications: Vec<Notification> = Vec::new();
+        for decision in dispatcher.flush(now) {
+            match decision {
+                Ok(notification) => notifications.push(notification),
+                Err(reason) => {
+                    let reason = reason.word();
+                    self.metrics.notifications_withheld.get_or_create(&ReasonLabel { reason }).inc();
+                }
+            }
+        }
         self.note(notifications.iter().map(|notification| DeliveryRow::planned(notification, now)).collect())
             .await;
+        if notifications.is_empty() || self.lease.role().await == Role::Standby {
+            return;
+        }
         for notification in notifications {
             self.send(notification, now);
         }

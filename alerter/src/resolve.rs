@@ -1,4 +1,4 @@
-//! Where a webhook may connect: a URL enters, checked addresses leave.
+//! Where a receiver may be reached: a URL enters, checked addresses leave.
 //!
 //! Promise: names are resolved here, at connect time, and the connection goes to an address that was
 //! judged; if any address of a name is refused, all are. Addresses written in the URL itself never
@@ -11,21 +11,21 @@ use reqwest::{
 };
 use std::net::{IpAddr, SocketAddr};
 
-/// A webhook that can never be reached.
+/// A receiver that can never be reached.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+pub(crate) enum TargetError {
     /// Not a URL; the text is not shown, because it may hold a token.
-    #[error("the url of a webhook is not a http or https address")]
+    #[error("the url is not a http or https address")]
     Url,
     /// An address in it is refused.
-    #[error("the url of a webhook is refused: {0}")]
+    #[error("the url is refused: {0}")]
     Refused(#[from] Refused),
     /// The HTTP client cannot be built.
     #[error("the http client cannot be built: {0}")]
     Client(String),
 }
 
-/// Parses the URL of a webhook and makes the policy its own.
+/// Parses the URL of a receiver and makes the policy its own.
 pub(crate) fn target(text: &str, policy: &Policy) -> Result<(Url, Policy), TargetError> {
     let url = Url::parse(text.trim()).map_err(|_| TargetError::Url)?;
     let encrypted = match url.scheme() {

@@ -1,26 +1,27 @@
-//! The start: settings and what ClickHouse remembers enter, a running pipeline leaves.
+//! The start, and every takeover: settings and what ClickHouse remembers enter, a running pipeline leaves.
 //!
-//! Promise: alerts go on where they were, and notifications that were planned and not finished are
+//! Promise: of several alerters one acts at a time; alerts go on where they were, and notifications that were planned and not finished are
 //! sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
     AlerterConfig, AlerterError, AlerterMetrics, RuleSet,
-    address::Policy,
     clickhouse::{Remembered, Store},
     clock::now,
     config::{self, check_routing, check_rules},
-    dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
+    dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
     health,
-    notify::Notifier,
-    pipeline::Pipeline,
-    routing::{Route, Routing},
+    leadership::Role,
+    lease::Lease,
+    notify::{Endpoint, Notifier},
+    pipeline::{Ended, Pipeline},
+    routing::Routing,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
-use tokio::sync::mpsc;
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
 /// Alerts that resolved within this time are still told to those who were not.
@@ -30,7 +31,17 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Reports that wait for the loop.
 const REPORTS: usize = 256;
 
-/// Loads, restores and runs.
+/// What the files say.
+struct Loaded {
+    config: AlerterConfig,
+    rules: RuleSet,
+    routing: Option<Routing>,
+    endpoints: Vec<Endpoint>,
+    store: Store,
+    metrics: AlerterMetrics,
+}
+
+/// Loads, then restores and runs whenever this alerter is the one that acts.
 pub(crate) async fn start(
     config: AlerterConfig,
     clickhouse: &ClickHouseConfig,
@@ -39,65 +50,91 @@ pub(crate) async fn start(
 ) -> Result<(), AlerterError> {
     let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
-    let targets: Vec<Target> = endpoints
-        .iter()
-        .enumerate()
-        .map(|(index, endpoint)| Target { index, send_resolved: endpoint.send_resolved })
-        .collect();
-    let policy = Policy { private: config.networks(), encrypted: true };
-    let (sender, reports) = mpsc::channel(REPORTS);
-    let notifier = Notifier::start(endpoints, &policy, &config.external_url, &sender)?;
-    drop(sender);
     metrics.rules.set(rules.rules() as i64);
-    info!(rules = rules.rules(), webhooks = targets.len(), "alerter starts");
-
-    tokio::pin!(shutdown);
+    info!(rules = rules.rules(), targets = endpoints.len(), "alerter starts");
     let store = Store::new(clickhouse);
-    let receiver = routing.as_ref().map_or("", |routing| routing.route.receiver.as_str());
-    let remembered = tokio::select! {
-        () = &mut shutdown => return Ok(()),
-        remembered = remember(&store, receiver) => remembered,
-    };
-    let now = now();
-    let (evaluator, orphans) = Evaluator::restore(&rules, &health::keys(), &remembered.last, now);
-    let mut unfinished = Vec::new();
-    let dispatcher = routing.map(|routing| {
-        unfinished = reopen(&remembered, &routing.route);
-        restore(routing.route, targets, &remembered, &unfinished)
-    });
-    let mut pipeline = Pipeline {
-        schedule: schedule(&rules, &config, now),
-        rules,
-        store,
-        evaluator,
-        dispatcher,
-        notifier,
-        metrics,
-        max_lag: config.max_lag.unsigned_abs(),
-        rollup_window: config.rollup_window.unsigned_abs(),
-        unstored: orphans,
-        unwritten: Vec::new(),
-        failures: 0,
-    };
-    unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
-    pipeline.run(reports, shutdown).await
+    let loaded = Loaded { config, rules, routing, endpoints, store, metrics };
+    let name = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
+    let lease = Arc::new(Lease::new(loaded.store.clone(), name));
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = lease.until_active() => {}
+        }
+        loaded.metrics.active.set(1);
+        let ended = loaded.act(&lease, shutdown.as_mut()).await;
+        loaded.metrics.active.set(0);
+        if ended? == Ended::Stopped {
+            lease.release().await;
+            return Ok(());
+        }
+    }
 }
 
-fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<config::Endpoint>), AlerterError> {
+impl Loaded {
+    /// Takes up what the store remembers and goes on from there.
+    async fn act(
+        &self,
+        lease: &Arc<Lease>,
+        mut shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Ended, AlerterError> {
+        let mut tasks = JoinSet::new();
+        let deposed = lease.keep(&mut tasks);
+        let remembered = tokio::select! {
+            () = &mut shutdown => return Ok(Ended::Stopped),
+            remembered = remember(&self.store) => remembered,
+        };
+        if lease.role().await != Role::Active {
+            return Ok(Ended::Deposed);
+        }
+        let now = now();
+        let (evaluator, orphans) = Evaluator::restore(&self.rules, &health::keys(), &remembered.last, now);
+        let mut unfinished = Vec::new();
+        let dispatcher = self.routing.clone().map(|routing| {
+            let mut dispatcher = Dispatcher::new(routing);
+            dispatcher.hush(remembered.silences.clone());
+            unfinished = dispatcher.restore(&remembered.last, told(&remembered), planned(&remembered));
+            dispatcher
+        });
+        let (sender, reports) = mpsc::channel(REPORTS);
+        let notifier = Notifier::start(self.endpoints.clone(), remembered.posted(), &sender);
+        drop(sender);
+        let mut pipeline = Pipeline {
+            schedule: schedule(&self.rules, &self.config, now),
+            rules: self.rules.clone(),
+            store: self.store.clone(),
+            lease: Arc::clone(lease),
+            evaluator,
+            dispatcher,
+            notifier,
+            metrics: self.metrics.clone(),
+            max_lag: self.config.max_lag.unsigned_abs(),
+            rollup_window: self.config.rollup_window.unsigned_abs(),
+            unstored: orphans,
+            unwritten: Vec::new(),
+            failures: 0,
+        };
+        unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
+        pipeline.run(reports, deposed, shutdown).await
+    }
+}
+
+fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<Endpoint>), AlerterError> {
     let Some(path) = &config.routing else {
         warn!("alerter.routing is not set: alerts are stored and nobody is notified");
         return Ok((None, Vec::new()));
     };
     let routing = check_routing(path).map_err(AlerterError::Files)?;
-    let endpoints = config::endpoints(path, &routing).map_err(AlerterError::Files)?;
+    let endpoints = config::endpoints(path, &routing.receivers, config).map_err(AlerterError::Files)?;
     Ok((Some(routing), endpoints))
 }
 
-async fn remember(store: &Store, receiver: &str) -> Remembered {
+async fn remember(store: &Store) -> Remembered {
     loop {
         let now = now();
         let since = now.saturating_sub(RESOLVED_KEPT).unwrap_or(Timestamp::MIN);
-        match store.remember(receiver, since, now).await {
+        match store.remember(since, now).await {
             Ok(remembered) => return remembered,
             Err(error) => warn!(%error, "what alerts were open cannot be read yet"),
         }
@@ -110,39 +147,29 @@ fn schedule(rules: &RuleSet, config: &AlerterConfig, now: Timestamp) -> Schedule
     Schedule::new(intervals.collect(), config.interval(), now)
 }
 
-fn restore(
-    route: Route,
-    targets: Vec<Target>,
-    remembered: &Remembered,
-    unfinished: &[Notification],
-) -> Dispatcher {
+fn told(remembered: &Remembered) -> Vec<Told> {
     let told = remembered.told.iter().map(|row| Told {
         group_key: row.group_key.clone(),
-        target: usize::from(row.target),
+        receiver: row.receiver.clone(),
+        integration: row.integration(),
         at: row.at(),
         alerts: remembered.named(&row.transition_ids),
+        withheld: remembered.named(&row.withheld_ids),
     });
-    let told = told.collect();
-    let mut dispatcher = Dispatcher::new(route, targets);
-    dispatcher.restore(&remembered.last, told, unfinished);
-    dispatcher
+    told.collect()
 }
 
-/// Notifications to send again, as they were.
-fn reopen(remembered: &Remembered, route: &Route) -> Vec<Notification> {
-    let notification = |row: &crate::rows::OpenRow| {
-        let alerts = remembered.named(&row.transition_ids);
-        let first = alerts.first()?;
-        let group_labels = route.group_by.labels_of(&first.labels);
-        Some(Notification {
+fn planned(remembered: &Remembered) -> Vec<Planned> {
+    let planned = remembered.open.iter().filter_map(|row| {
+        Some(Planned {
             id: row.notification_id.clone(),
             group_key: row.group_key.clone(),
-            group_labels,
-            receiver: route.receiver.clone(),
-            target: usize::from(row.target),
+            receiver: row.receiver.clone(),
+            integration: row.integration(),
             reason: NotifyReason::parse(&row.reason)?,
-            alerts,
+            alerts: remembered.named(&row.transition_ids),
+            withheld: remembered.named(&row.withheld_ids),
         })
-    };
-    remembered.open.iter().filter_map(notification).collect()
+    });
+    planned.collect()
 }

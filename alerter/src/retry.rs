@@ -1,21 +1,30 @@
 //! What an answer means and when to try again: a status or a failure enters, a verdict leaves.
 //!
-//! Promise: pure. The number of attempts and the wait before each are bounded; jitter is passed in.
+//! Promise: pure. The time over which attempts are made and the wait before each are bounded; jitter
+//! is passed in.
 
 use jiff::{Timestamp, fmt::rfc2822};
 use std::time::Duration;
 
-/// Waits before the second and further attempts: seven attempts within about two minutes.
-const WAITS: [Duration; 6] = [
+/// Waits before the second and further attempts; the last one repeats.
+///
+/// They never grow beyond minutes, as those of webhooks for data often do: somebody waits for a page,
+/// and a receiver that is back after an hour should not be silent for five more.
+const WAITS: [Duration; 9] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(30),
     Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
 ];
+/// No attempt begins this long after the first one. What still matters then is planned anew.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 /// Longest wait that a Retry-After may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(300);
+const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
 /// Waits vary by this share around their length, so that many senders do not return at once.
 const JITTER: f64 = 0.2;
 
@@ -42,13 +51,15 @@ pub fn judge(status: u16) -> Verdict {
     }
 }
 
-/// How long to wait after attempt number `attempt` (from 1); `None` when it was the last.
+/// How long to wait after attempt number `attempt` (from 1), which ended `tried` after the first one
+/// began; `None` when it was the last.
 ///
 /// `luck` lies in 0..1. An answer that asks for a longer wait gets it, within a bound.
-pub fn wait_after(attempt: u32, asked: Option<Duration>, luck: f64) -> Option<Duration> {
-    let wait = WAITS.get(attempt.checked_sub(1)? as usize)?;
-    let jittered = wait.mul_f64(1.0 - JITTER + 2.0 * JITTER * luck.clamp(0.0, 1.0));
-    Some(jittered.max(asked.unwrap_or_default().min(LONGEST_ASKED)))
+pub fn wait_after(attempt: u32, tried: Duration, asked: Option<Duration>, luck: f64) -> Option<Duration> {
+    let place = (attempt as usize).saturating_sub(1).min(WAITS.len() - 1);
+    let jittered = WAITS.get(place)?.mul_f64(1.0 - JITTER + 2.0 * JITTER * luck.clamp(0.0, 1.0));
+    let wait = jittered.max(asked.unwrap_or_default().min(LONGEST_ASKED));
+    (tried + wait < LONGEST).then_some(wait)
 }
 
 /// Reads Retry-After: seconds or an HTTP date.
@@ -85,13 +96,29 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_bounded_and_a_longer_wait_that_is_asked_for_is_granted() {
-        let waits: Vec<Duration> = (1..10).map_while(|attempt| wait_after(attempt, None, 0.5)).collect();
-        assert_eq!(waits, WAITS);
-        assert_eq!(wait_after(1, Some(Duration::from_secs(20)), 0.5), Some(Duration::from_secs(20)));
-        assert_eq!(wait_after(1, Some(Duration::from_secs(9_999)), 0.5), Some(LONGEST_ASKED));
-        assert_eq!(wait_after(6, Some(Duration::from_secs(1)), 0.0), Some(Duration::from_secs(48)));
-        assert_eq!(wait_after(7, Some(Duration::from_secs(1)), 0.5), None);
+    fn attempts_go_on_for_a_day_with_waits_of_minutes_and_then_end() {
+        let (mut tried, mut waits) = (Duration::ZERO, Vec::new());
+        while let Some(wait) = wait_after(waits.len() as u32 + 1, tried, None, 0.5) {
+            tried += wait;
+            waits.push(wait);
+        }
+        assert_eq!(waits[..WAITS.len()], WAITS);
+        assert!(waits[WAITS.len()..].iter().all(|wait| *wait == WAITS[WAITS.len() - 1]));
+        assert!((LONGEST - WAITS[WAITS.len() - 1]..LONGEST).contains(&tried), "{tried:?}");
+    }
+
+    #[test]
+    fn waits_vary_and_a_longer_wait_that_is_asked_for_is_granted_within_a_bound() {
+        let wait = |attempt, asked: Option<u64>, luck| {
+            wait_after(attempt, Duration::ZERO, asked.map(Duration::from_secs), luck)
+                .map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(6, None, 0.0), Some(48));
+        assert_eq!(wait(6, None, 1.0), Some(72));
+        assert_eq!(wait(1, Some(20), 0.5), Some(20));
+        assert_eq!(wait(6, Some(1), 0.0), Some(48));
+        assert_eq!(wait(1, Some(99_999), 0.5), Some(LONGEST_ASKED.as_secs()));
+        assert_eq!(wait_after(1, LONGEST, None, 0.5), None);
     }
 
     #[test]

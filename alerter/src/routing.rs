@@ -1,65 +1,46 @@
-//! The routing file in Alertmanager's own form: YAML text enters, one route and its receivers leave.
+//! The routing file in Alertmanager's own form: YAML text enters, a tree of routes, receivers, time intervals
+//! and rules of inhibition leave.
 //!
-//! Promise: pure; files with secrets are only named here. Parts of the form that are not acted on
-//! yet are refused one by one, so that nobody waits for a page that was never going to be sent.
+//! Promise: pure; files with secrets are only named here. Parts of the form that are not acted on are refused
+//! one by one, so that nobody waits for a page that was never going to be sent.
 
+pub mod global;
+mod labels;
 pub mod receivers;
+mod route;
+pub mod tree;
 
-use crate::rules::Texts;
+use crate::{
+    dispatch::Target,
+    inhibition::InhibitRule,
+    time_interval::{self, TimeInterval},
+};
 use callmeter_documents::{
-    problem::{Fields, Problem, Problems, closest, scalar},
+    problem::{Fields, Problem, Problems, closest},
     yaml::{self, Node},
 };
+use global::Global;
 use receivers::Receiver;
-use std::time::Duration;
+use tree::Routes;
 
-/// Sections of the form that are not acted on yet.
-const LATER: &[&str] = &["global", "templates", "inhibit_rules", "time_intervals", "mute_time_intervals"];
-/// Keys of the root route that are not acted on yet.
-const LATER_ROUTE: &[&str] =
-    &["routes", "matchers", "match", "match_re", "continue", "mute_time_intervals", "active_time_intervals"];
+pub use tree::{GroupBy, Route};
+
+/// Sections of the form that are not acted on.
+const LATER: &[&str] = &["templates", "tracing"];
+
 /// What the file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routing {
-    /// The one route.
-    pub route: Route,
+    /// What receivers have in common.
+    pub global: Global,
+    /// Which alerts go where.
+    pub routes: Routes,
     /// Every receiver.
     pub receivers: Vec<Receiver>,
-}
-
-/// How alerts are grouped and when groups are notified.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Whom to notify.
-    pub receiver: String,
-    /// One group per combination of these labels.
-    pub group_by: GroupBy,
-    /// How long a new group waits for more alerts.
-    pub group_wait: Duration,
-    /// How long a group waits before it speaks of changes.
-    pub group_interval: Duration,
-    /// How long a group waits before it says the same again.
-    pub repeat_interval: Duration,
-}
-
-/// Which labels make a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupBy {
-    /// Every label, written `'...'`: each alert is a group.
-    All,
-    /// The ones named; none makes one group of all alerts.
-    Labels(Vec<String>),
-}
-
-impl GroupBy {
-    /// The labels of an alert that make its group.
-    pub fn labels_of(&self, labels: &Texts) -> Texts {
-        let chosen = |name: &String| match self {
-            Self::All => true,
-            Self::Labels(names) => names.contains(name),
-        };
-        labels.clone().into_iter().filter(|(name, _)| chosen(name)).collect()
-    }
+    /// Times that routes name.
+    pub time_intervals: Vec<TimeInterval>,
+    /// Which alerts make others go without saying.
+    pub inhibit_rules: Vec<InhibitRule>,
 }
 
 impl Routing {
@@ -73,61 +54,96 @@ impl Routing {
         }
     }
 
-    /// The receiver that the route names.
-    pub fn receiver(&self) -> Option<&Receiver> {
-        self.receivers.iter().find(|receiver| receiver.name == self.route.receiver)
+    /// Everything that can be notified, in the order of the file.
+    pub fn targets(&self) -> Vec<Target> {
+        let targets = self.receivers.iter().flat_map(|receiver| &receiver.targets);
+        let target = |target: &receivers::Target| Target {
+            receiver: target.name.receiver.clone(),
+            integration: target.name.integration.clone(),
+            send_resolved: target.send_resolved,
+        };
+        targets.map(target).collect()
+    }
+
+    /// The time interval of a name.
+    pub fn time_interval(&self, name: &str) -> Option<&TimeInterval> {
+        self.time_intervals.iter().find(|interval| interval.name == name)
     }
 }
 
 fn read(text: &str, problems: &mut Problems) -> Option<Routing> {
     let root = yaml::parse(text).map_err(|error| problems.add(error.line, "", error.message, None)).ok()?;
     let mut fields = Fields::open(&root, "", problems)?;
-    let route_node = fields.need("route", problems);
-    let route = route_node.and_then(|node| route(node, problems));
-    let items = fields.list("receivers", problems);
-    let receivers: Vec<Receiver> =
-        items.into_iter().filter_map(|(path, node)| receivers::read(node, &path, problems)).collect();
+    let global = fields.take("global").and_then(|node| global::read(node, problems)).unwrap_or_default();
+    let mut time_intervals = named(&mut fields, "time_intervals", time_interval::read, problems);
+    // Alertmanager's older name of the same section.
+    time_intervals.extend(named(&mut fields, "mute_time_intervals", time_interval::read, problems));
+    unique(
+        time_intervals.iter().map(|(line, interval)| (*line, &*interval.name)),
+        "time_intervals",
+        "time interval",
+        problems,
+    );
+    let read =
+        |node: &Node, path: &str, problems: &mut Problems| receivers::read(node, path, &global, problems);
+    let receivers = named(&mut fields, "receivers", read, problems);
+    unique(
+        receivers.iter().map(|(line, receiver)| (*line, &*receiver.name)),
+        "receivers",
+        "receiver",
+        problems,
+    );
+    let known = route::Known {
+        receivers: receivers.iter().map(|(_, receiver)| &*receiver.name).collect(),
+        intervals: time_intervals.iter().map(|(_, interval)| &*interval.name).collect(),
+    };
+    let routes = fields.need("route", problems).and_then(|node| route::read(node, &known, problems));
+    let inhibit_rules = named(&mut fields, "inhibit_rules", labels::inhibit_rule, problems);
     fields.later(LATER, problems);
     fields.close(problems);
-    for (place, receiver) in receivers.iter().enumerate() {
-        if receivers[..place].iter().any(|before| before.name == receiver.name) {
-            let message = format!("the receiver `{}` stands twice", receiver.name);
-            problems.add(root.line, "receivers", message, None);
-        }
-    }
-    let routing = Routing { route: route?, receivers };
-    if routing.receiver().is_none() {
-        let names: Vec<&str> = routing.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
-        let message = format!("there is no receiver `{}`", routing.route.receiver);
-        let line = route_node.map_or(1, |node| node.line);
-        problems.add(line, "route.receiver", message, closest(&routing.route.receiver, &names));
-    }
-    Some(routing)
+    Some(Routing {
+        global,
+        routes: routes?,
+        receivers: without_lines(receivers),
+        time_intervals: without_lines(time_intervals),
+        inhibit_rules: without_lines(inhibit_rules),
+    })
 }
 
-fn route(node: &Node, problems: &mut Problems) -> Option<Route> {
-    let mut fields = Fields::open(node, "route", problems)?;
-    fields.require("receiver", problems);
-    let receiver = fields.text("receiver", problems);
-    let labels: Vec<String> = fields
-        .list("group_by", problems)
-        .into_iter()
-        .filter_map(|(path, node)| {
-            let label = scalar(node);
-            if label.is_none() {
-                problems.add(node.line, &path, "the name of a label is expected here", None);
-            }
-            label
-        })
-        .collect();
-    let group_wait = fields.duration("group_wait", problems).unwrap_or(Duration::from_secs(30));
-    let group_interval = fields.span("group_interval", problems).unwrap_or(Duration::from_secs(300));
-    let repeat_interval = fields.span("repeat_interval", problems).unwrap_or(Duration::from_secs(4 * 3_600));
-    fields.later(LATER_ROUTE, problems);
-    fields.close(problems);
-    let group_by =
-        if labels.iter().any(|label| label == "...") { GroupBy::All } else { GroupBy::Labels(labels) };
-    Some(Route { receiver: receiver?, group_by, group_wait, group_interval, repeat_interval })
+/// The items of a list, each with its line.
+fn named<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    read: impl Fn(&Node, &str, &mut Problems) -> Option<T>,
+    problems: &mut Problems,
+) -> Vec<(u64, T)> {
+    let items = fields.list(key, problems).into_iter();
+    items.filter_map(|(path, node)| Some((node.line, read(node, &path, problems)?))).collect()
+}
+
+fn without_lines<T>(items: Vec<(u64, T)>) -> Vec<T> {
+    items.into_iter().map(|(_, item)| item).collect()
+}
+
+/// Refuses names that stand twice.
+fn unique<'a>(
+    names: impl Iterator<Item = (u64, &'a str)>,
+    section: &str,
+    what: &str,
+    problems: &mut Problems,
+) {
+    let mut seen = Vec::new();
+    for (line, name) in names {
+        if seen.contains(&name) {
+            problems.add(line, section, format!("the {what} `{name}` stands twice"), None);
+        }
+        seen.push(name);
+    }
+}
+
+/// Says that a name is not among those known.
+fn unknown(line: u64, path: &str, what: &str, name: &str, known: &[&str], problems: &mut Problems) {
+    problems.add(line, path, format!("there is no {what} `{name}`"), closest(name, known));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Promise: field order is column order of the statements in [`crate::clickhouse`]; times are ms.
 
 use crate::{
-    dispatch::{Notification, NotifyReason},
+    dispatch::{Integration, Notification},
     notify::{Outcome, Report},
     progress::Progress,
     query::Group,
@@ -61,9 +61,12 @@ pub(crate) struct TransitionRow {
 #[derive(Debug, Row, Deserialize)]
 pub(crate) struct ToldRow {
     pub(crate) group_key: String,
-    pub(crate) target: u16,
+    pub(crate) receiver: String,
+    integration: String,
+    target: u16,
     at: i64,
     pub(crate) transition_ids: Vec<String>,
+    pub(crate) withheld_ids: Vec<String>,
 }
 
 /// A notification that was planned and not finished.
@@ -71,9 +74,19 @@ pub(crate) struct ToldRow {
 pub(crate) struct OpenRow {
     pub(crate) notification_id: String,
     pub(crate) group_key: String,
-    pub(crate) target: u16,
+    pub(crate) receiver: String,
+    integration: String,
+    target: u16,
     pub(crate) reason: String,
     pub(crate) transition_ids: Vec<String>,
+    pub(crate) withheld_ids: Vec<String>,
+}
+
+/// A message that was delivered and may be edited later.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct PostedRow {
+    pub(crate) group_key: String,
+    pub(crate) detail: String,
 }
 
 /// One step of one notification.
@@ -82,9 +95,11 @@ pub(crate) struct DeliveryRow {
     notification_id: String,
     group_key: String,
     receiver: String,
+    integration: String,
     target: u16,
     reason: String,
     transition_ids: Vec<String>,
+    withheld_ids: Vec<String>,
     attempt: u32,
     at: i64,
     outcome: i8,
@@ -174,6 +189,16 @@ impl ToldRow {
     pub(crate) fn at(&self) -> Timestamp {
         time(self.at)
     }
+
+    pub(crate) fn integration(&self) -> Integration {
+        Integration { kind: self.integration.clone(), place: self.target }
+    }
+}
+
+impl OpenRow {
+    pub(crate) fn integration(&self) -> Integration {
+        Integration { kind: self.integration.clone(), place: self.target }
+    }
 }
 
 impl DeliveryRow {
@@ -182,9 +207,11 @@ impl DeliveryRow {
             notification_id: notification.id.clone(),
             group_key: notification.group_key.clone(),
             receiver: notification.receiver.clone(),
-            target: notification.target as u16,
+            integration: notification.integration.kind.clone(),
+            target: notification.integration.place,
             reason: notification.reason.word().to_owned(),
             transition_ids: notification.alerts.iter().map(|alert| alert.id.clone()).collect(),
+            withheld_ids: notification.withheld.values().cloned().collect(),
             attempt: 0,
             at: now.as_millisecond(),
             outcome: 1,
@@ -210,28 +237,10 @@ impl From<&Report> for DeliveryRow {
     }
 }
 
-impl NotifyReason {
-    const ALL: [NotifyReason; 4] =
-        [Self::FirstNotification, Self::NewAlerts, Self::Resolved, Self::RepeatElapsed];
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::FirstNotification => "first_notification",
-            Self::NewAlerts => "new_alerts",
-            Self::Resolved => "resolved",
-            Self::RepeatElapsed => "repeat_elapsed",
-        }
-    }
-
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.word() == word)
-    }
-}
-
 fn pairs(texts: &Texts) -> Pairs {
     texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
-fn time(ms: i64) -> Timestamp {
+pub(crate) fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }

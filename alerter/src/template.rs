@@ -89,7 +89,7 @@ fn expression(inside: &str) -> String {
 }
 
 /// Four significant digits, without trailing zeros.
-fn significant(value: f64) -> String {
+pub(crate) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }
@@ -106,7 +106,7 @@ fn humanize(value: f64) -> String {
 }
 
 /// Seconds as days, hours, minutes and seconds.
-fn humanize_duration(seconds: f64) -> String {
+pub(crate) fn humanize_duration(seconds: f64) -> String {
     if seconds.abs() < 1.0 {
         return format!("{}s", humanize(seconds));
     }

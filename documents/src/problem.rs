@@ -200,10 +200,15 @@ impl<'a> Fields<'a> {
     /// Refuses keys that exist elsewhere but not here yet.
     pub fn later(&mut self, keys: &'static [&'static str], problems: &mut Problems) {
         for key in keys {
-            if let Some(place) = self.entries.iter().position(|entry| entry.key == *key) {
-                let entry = self.entries.remove(place);
-                problems.add(entry.line, &self.path(key), "not supported yet", None);
-            }
+            self.refuse(key, "not supported yet", problems);
+        }
+    }
+
+    /// Refuses a key that exists elsewhere, for a reason.
+    pub fn refuse(&mut self, key: &str, reason: &str, problems: &mut Problems) {
+        if let Some(place) = self.entries.iter().position(|entry| entry.key == key) {
+            let entry = self.entries.remove(place);
+            problems.add(entry.line, &self.path(key), reason, None);
         }
     }
 

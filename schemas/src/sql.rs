@@ -23,10 +23,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "0006_costs.sql", text: include_str!("../sql/0006_costs.sql") },
     Migration { version: 7, name: "0007_operators.sql", text: include_str!("../sql/0007_operators.sql") },
     Migration { version: 8, name: "0008_parts.sql", text: include_str!("../sql/0008_parts.sql") },
+    Migration { version: 9, name: "0009_routing.sql", text: include_str!("../sql/0009_routing.sql") },
 ];
 
 /// The schema version that this build knows.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// Where applied migrations are written down.
 pub const VERSIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied_at DateTime DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version";

@@ -1,4 +1,4 @@
-//! An alert fires and resolves at a receiver, and a restart neither forgets nor repeats.
+//! An alert fires and resolves at a receiver, and neither a restart nor a takeover forgets or repeats.
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use callmeter_harness::stack::{Stack, eventually, with_stack};
@@ -108,8 +108,87 @@ fn an_outage_pages_once_and_resolves_across_a_restart() {
     });
 }
 
+#[test]
+fn of_two_alerters_one_pages_the_other_takes_over_and_both_obey_a_silence() {
+    with_stack(async |stack| {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let (receiver, arrived) = receiver().await;
+        let write = |name: &str, text: String| {
+            let file = stack.folder.path().join(name);
+            std::fs::write(&file, text).expect("written");
+            file.display().to_string()
+        };
+        let rules = write("rules.yaml", RULES.into());
+        let routing = write(
+            "routing.yaml",
+            format!(
+                "route: {{receiver: nobody, group_wait: 0s, group_interval: 1s, routes: [{{matchers: [severity=page], receiver: here, group_by: [alertname, customer]}}]}}\n\
+             receivers:\n  - name: nobody\n  - name: here\n    webhook_configs:\n      - url: {receiver}\n        signing_secret: whsec_{}\n",
+                STANDARD.encode(SECRET),
+            ),
+        );
+        let ingest = stack.ingest().await;
+        stack.role("aggregate", &[]).await;
+        let settings = [
+            ("ALERTER__RULES", rules.as_str()),
+            ("ALERTER__ROUTING", routing.as_str()),
+            ("ALERTER__INTERVAL", "1s"),
+            ("ALERTER__PRIVATE_RECEIVERS", "127.0.0.0/8"),
+        ];
+        let first = stack.role("alert", &settings).await;
+        let acts = "callmeter_alerter_active";
+        eventually("the first alerter acts", Duration::from_secs(30), async || {
+            if stack.metric(first, acts).await? == 1.0 { Ok(()) } else { Err("not yet".into()) }
+        })
+        .await;
+        let second = stack.role("alert", &settings).await;
+
+        let id = silences(
+            stack,
+            &["add", "customer=hushed", "--duration", "1h", "--reason", "a test", "--author", "me"],
+        );
+        report_of(stack, &ingest, "hushed", 503, 20).await;
+        report(stack, &ingest, 503, 20).await;
+        let fired = webhook(&arrived, 0).await;
+        assert_eq!(fired["alerts"][0]["labels"]["customer"], "acme");
+        let listed = stack.command("alerts list --json --silenced true").output().expect("it runs");
+        let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        assert_eq!(
+            (&listed[0]["labels"]["customer"], &listed[0]["silenced_by"]),
+            (&json!("hushed"), &json!([id]))
+        );
+
+        assert_eq!(stack.metric(second, acts).await, Ok(0.0));
+        stack.kill(first);
+        eventually("the second alerter acts", Duration::from_secs(30), async || {
+            if stack.metric(second, acts).await? == 1.0 { Ok(()) } else { Err("not yet".into()) }
+        })
+        .await;
+        silences(stack, &["expire", &id]);
+        let unhushed = webhook(&arrived, 1).await;
+        assert_eq!(unhushed["alerts"][0]["labels"]["customer"], "hushed");
+        report(stack, &ingest, 200, 100).await;
+        let resolved = webhook(&arrived, 2).await;
+        assert_eq!(
+            (&resolved["status"], &resolved["alerts"][0]["fingerprint"]),
+            (&json!("resolved"), &fired["alerts"][0]["fingerprint"])
+        );
+    });
+}
+
+/// What `callmeter silences` prints.
+fn silences(stack: &Stack, args: &[&str]) -> String {
+    let output = stack.command("silences").args(args).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 async fn report(stack: &Stack, ingest: &str, status: u16, calls: u32) {
-    let event = |_| json!({"id": format!("{:x}", free_number()), "customer": "acme", "integration": "stripe", "status": status});
+    report_of(stack, ingest, "acme", status, calls).await;
+}
+
+async fn report_of(stack: &Stack, ingest: &str, customer: &str, status: u16, calls: u32) {
+    let event = |_| json!({"id": format!("{:x}", free_number()), "customer": customer, "integration": "stripe", "status": status});
     let events: Vec<Value> = (0..calls).map(event).collect();
     let (status, answer) = stack
         .send(&format!("{ingest}/v1/events"), "application/json", json!(events).to_string().into())

@@ -1,19 +1,22 @@
 //! The loop without a store: nothing listens where it would be.
 
 use super::*;
-use crate::{address::Policy, dispatch::NotifyReason, rules::Texts};
+use crate::{
+    dispatch::{Integration, NotifyReason, Withheld},
+    rules::Texts,
+};
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
 fn pipeline(now: Timestamp) -> Pipeline {
     let (reports, _) = mpsc::channel(1);
-    let policy = Policy { private: Vec::new(), encrypted: true };
     Pipeline {
         rules: RuleSet::default(),
+        lease: Arc::new(Lease::new(Store::new(&ClickHouseConfig::default()), "one".to_owned())),
         store: Store::new(&ClickHouseConfig::default()),
         evaluator: Evaluator::default(),
         dispatcher: None,
-        notifier: Notifier::start(Vec::new(), &policy, "", &reports).expect("nothing can be wrong"),
+        notifier: Notifier::start(Vec::new(), Vec::new(), &reports),
         schedule: Schedule::new(Vec::new(), LONGEST_PAUSE, now),
         metrics: AlerterMetrics::register(&mut Registry::default()),
         max_lag: LONGEST_PAUSE,
@@ -32,9 +35,11 @@ fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
         group_key: "{}:{}".into(),
         group_labels: Texts::new(),
         receiver: "ops".into(),
+        integration: Integration { kind: "webhook".into(), place: 0 },
         target: 0,
         reason: NotifyReason::FirstNotification,
         alerts: Vec::new(),
+        withheld: Withheld::new(),
     };
     let mut pipeline = pipeline(now);
     pipeline.send(notification.clone(), now);

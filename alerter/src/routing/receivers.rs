@@ -1,108 +1,202 @@
 //! Receivers of the routing file: a node of YAML enters, whom to notify and how leaves.
 //!
-//! Promise: pure; files with secrets are only named here, and ways to notify that are not acted on
-//! yet are refused.
+//! Promise: pure; files and variables with secrets are only named here. Every key that Alertmanager
+//! knows and this alerter does not act on is refused with its line, never skipped.
 
+mod email;
+mod http;
+mod json;
+mod pagerduty;
+mod parts;
+mod slack;
+mod webhook;
+
+pub use email::{Email, Smarthost};
+pub use http::{Authorization, Http};
+pub use json::{Json, Method};
+pub use pagerduty::PagerDuty;
+pub use parts::Source;
+pub use slack::{Slack, SlackAccess};
+pub use webhook::Webhook;
+
+use super::global::Global;
+use crate::dispatch::{Integration, Notification};
 use callmeter_documents::{
-    problem::{Fields, Problems, scalar},
-    yaml::{Node, Value},
+    problem::{Fields, Problems},
+    yaml::Node,
 };
-use callmeter_schemas::config::Secret;
+use std::fmt;
 
-/// Ways to notify that are not supported yet.
-const LATER_RECEIVER: &[&str] = &[
-    "slack_configs",
-    "pagerduty_configs",
-    "email_configs",
-    "opsgenie_configs",
-    "msteams_configs",
-    "msteamsv2_configs",
-    "telegram_configs",
-    "discord_configs",
-    "sns_configs",
-    "victorops_configs",
-    "wechat_configs",
-    "webex_configs",
-    "pushover_configs",
-    "jira_configs",
-    "rocketchat_configs",
+/// Ways to notify that are not supported, and what to use instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("discord_configs", VIA_JSON),
+    ("incidentio_configs", VIA_JSON),
+    ("jira_configs", VIA_JSON),
+    ("mattermost_configs", VIA_JSON),
+    ("msteams_configs", VIA_JSON),
+    ("msteamsv2_configs", VIA_JSON),
+    ("opsgenie_configs", VIA_JSON),
+    ("pushover_configs", VIA_JSON),
+    ("rocketchat_configs", VIA_JSON),
+    ("sns_configs", "not supported; a webhook can publish to SNS"),
+    ("telegram_configs", VIA_JSON),
+    ("victorops_configs", VIA_JSON),
+    ("webex_configs", VIA_JSON),
+    ("wechat_configs", "not supported"),
 ];
-/// Keys of a webhook that are not acted on yet.
-const LATER_WEBHOOK: &[&str] = &["http_config", "max_alerts", "timeout"];
+/// In Alertmanager it is false for Slack and mail; here whoever was woken is told of the end.
+const SEND_RESOLVED: bool = true;
+const VIA_JSON: &str = "not supported; its API can be called with json_configs";
 
 /// Somebody who is notified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receiver {
     /// Its name.
     pub name: String,
-    /// Its webhooks.
-    pub webhooks: Vec<Webhook>,
+    /// Every way to reach it, in the order of kinds and then of the file.
+    pub targets: Vec<Target>,
 }
 
-/// One webhook.
+/// One way to reach a receiver: one entry of one of its lists.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Webhook {
+pub struct Target {
+    /// What it is called over restarts.
+    pub name: TargetName,
     /// Line of the file.
     pub line: u64,
-    /// Where to post; may hold a token.
-    pub url: Source,
+    /// Where it stands in the file, such as `receivers[0].webhook_configs[1]`.
+    pub path: String,
     /// Whether resolved alerts are sent.
     pub send_resolved: bool,
-    /// Signing secrets, each `whsec_…`; several while one is being replaced.
-    pub secrets: Vec<Source>,
+    /// How to get there.
+    pub destination: Destination,
 }
 
-/// A text that must not be shown, or the file that holds it.
+/// Name of a target: stays the same over restarts while its place in the receiver stays the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TargetName {
+    /// Name of the receiver.
+    pub receiver: String,
+    /// Which of its integrations.
+    pub integration: Integration,
+}
+
+/// A kind of receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `webhook_configs`.
+    Webhook,
+    /// `slack_configs`.
+    Slack,
+    /// `pagerduty_configs`.
+    PagerDuty,
+    /// `email_configs`.
+    Email,
+    /// `json_configs`.
+    Json,
+}
+
+/// Where a target's messages go.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// The text itself.
-    Inline(Secret),
-    /// A file's name.
-    File(String),
+pub enum Destination {
+    /// Alertmanager's body, signed.
+    Webhook(Webhook),
+    /// A Slack channel.
+    Slack(Slack),
+    /// A PagerDuty service.
+    PagerDuty(Box<PagerDuty>),
+    /// Mailboxes.
+    Email(Box<Email>),
+    /// Any HTTP API that takes JSON.
+    Json(Json),
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Self::Webhook, Self::Slack, Self::PagerDuty, Self::Email, Self::Json];
+
+    /// Its word in names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Slack => "slack",
+            Self::PagerDuty => "pagerduty",
+            Self::Email => "email",
+            Self::Json => "json",
+        }
+    }
+
+    /// Its list in the routing file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook_configs",
+            Self::Slack => "slack_configs",
+            Self::PagerDuty => "pagerduty_configs",
+            Self::Email => "email_configs",
+            Self::Json => "json_configs",
+        }
+    }
+
+    fn read(self, fields: &mut Fields<'_>, global: &Global, problems: &mut Problems) -> Option<Destination> {
+        match self {
+            Self::Webhook => webhook::read(fields, problems).map(Destination::Webhook),
+            Self::Slack => slack::read(fields, global, problems).map(Destination::Slack),
+            Self::PagerDuty => {
+                pagerduty::read(fields, global, problems).map(Box::new).map(Destination::PagerDuty)
+            }
+            Self::Email => email::read(fields, global, problems).map(Box::new).map(Destination::Email),
+            Self::Json => json::read(fields, problems).map(Destination::Json),
+        }
+    }
+}
+
+impl TargetName {
+    /// The target of a notification.
+    pub fn of(notification: &Notification) -> Self {
+        Self { receiver: notification.receiver.clone(), integration: notification.integration.clone() }
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}/{}", self.receiver, self.integration.kind, self.integration.place)
+    }
 }
 
 /// Reads one entry of `receivers`.
-pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Receiver> {
+pub(super) fn read(node: &Node, path: &str, global: &Global, problems: &mut Problems) -> Option<Receiver> {
     let mut fields = Fields::open(node, path, problems)?;
     fields.require("name", problems);
     let name = fields.text("name", problems);
-    let items = fields.list("webhook_configs", problems);
-    let webhooks = items.into_iter().filter_map(|(path, node)| webhook(node, &path, problems)).collect();
-    fields.later(LATER_RECEIVER, problems);
-    fields.close(problems);
-    Some(Receiver { name: name?, webhooks })
-}
-
-fn webhook(node: &Node, path: &str, problems: &mut Problems) -> Option<Webhook> {
-    let mut fields = Fields::open(node, path, problems)?;
-    let url = fields.text("url", problems).map(|text| Source::Inline(Secret::new(text)));
-    let url_file = fields.text("url_file", problems).map(Source::File);
-    if url.is_some() == url_file.is_some() {
-        problems.add(node.line, path, "exactly one of url and url_file is needed", None);
+    let mut targets = Vec::new();
+    for kind in Kind::ALL {
+        for (place, (path, node)) in (0..).zip(fields.list(kind.key(), problems)) {
+            let integration = Integration { kind: kind.word().to_owned(), place };
+            let name = TargetName { receiver: name.clone().unwrap_or_default(), integration };
+            targets.extend(target(node, path, kind, name, global, problems));
+        }
     }
-    let send_resolved = fields.flag("send_resolved", problems).unwrap_or(true);
-    let mut secrets =
-        texts(&mut fields, "signing_secret", |text| Source::Inline(Secret::new(text)), problems);
-    secrets.extend(texts(&mut fields, "signing_secret_file", Source::File, problems));
-    fields.later(LATER_WEBHOOK, problems);
+    for (key, reason) in REFUSED {
+        fields.refuse(key, reason, problems);
+    }
     fields.close(problems);
-    Some(Webhook { line: node.line, url: url.or(url_file)?, send_resolved, secrets })
+    Some(Receiver { name: name?, targets })
 }
 
-/// One text or a list of texts. Anything else is a mistake: skipped, it would mean an unsigned webhook.
-fn texts<T>(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    read: fn(String) -> T,
+fn target(
+    node: &Node,
+    path: String,
+    kind: Kind,
+    name: TargetName,
+    global: &Global,
     problems: &mut Problems,
-) -> Vec<T> {
-    let Some(node) = fields.take(key) else { return Vec::new() };
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
-    if items.is_empty() || items.iter().any(|item| scalar(item).is_none()) {
-        problems.add(node.line, &fields.path(key), "a text or a list of texts is expected here", None);
-    }
-    items.iter().filter_map(scalar).map(read).collect()
+) -> Option<Target> {
+    let mut fields = Fields::open(node, &path, problems)?;
+    let send_resolved = fields.flag("send_resolved", problems).unwrap_or(SEND_RESOLVED);
+    let destination = kind.read(&mut fields, global, problems);
+    fields.close(problems);
+    Some(Target { name, line: node.line, path, send_resolved, destination: destination? })
 }
+
+#[cfg(test)]
+mod tests;

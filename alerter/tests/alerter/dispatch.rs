@@ -1,14 +1,15 @@
 //! Whom is told what and when: alerts change at seconds, groups are flushed when they want to be.
 
 use callmeter_alerter::{
-    dispatch::{Dispatcher, Notification, NotifyReason, QuietReason, Settled, Target, Told},
+    dispatch::{Dispatcher, Notification, NotifyReason, Planned, QuietReason, Settled, Told},
     message,
-    routing::{GroupBy, Route},
+    routing::Routing,
     rules::Texts,
     transition::{State, Transition, fingerprint, transition_id},
 };
 use jiff::Timestamp;
-use std::time::Duration;
+
+mod quiet;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("in range")
@@ -43,18 +44,46 @@ fn resolved(customer: &str, started: i64, second: i64) -> Transition {
     alert(customer, State::Resolved, started, second)
 }
 
-fn route() -> Route {
-    Route {
-        receiver: "ops".into(),
-        group_by: GroupBy::Labels(vec!["alertname".into()]),
-        group_wait: Duration::from_secs(30),
-        group_interval: Duration::from_secs(300),
-        repeat_interval: Duration::from_secs(3_600),
+const ROUTE: &str =
+    "receiver: ops, group_by: [alertname], group_wait: 30s, group_interval: 5m, repeat_interval: 1h";
+
+/// A routing file with one route more than the keys given and one webhook.
+fn dispatcher() -> Dispatcher {
+    routed(ROUTE, "{url: 'https://a.example'}", "")
+}
+
+fn routed(route: &str, webhooks: &str, more: &str) -> Dispatcher {
+    Dispatcher::new(routing(route, webhooks, more))
+}
+
+fn routing(route: &str, webhooks: &str, more: &str) -> Routing {
+    let text =
+        format!("route: {{{route}}}\nreceivers: [{{name: ops, webhook_configs: [{webhooks}]}}]\n{more}");
+    Routing::parse("routing.yaml", &text).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// What ClickHouse keeps of a notification that was delivered, and of one that was not.
+fn told(sent: &Notification, second: i64) -> Told {
+    Told {
+        group_key: sent.group_key.clone(),
+        receiver: sent.receiver.clone(),
+        integration: sent.integration.clone(),
+        at: at(second),
+        alerts: sent.alerts.clone(),
+        withheld: Vec::new(),
     }
 }
 
-fn dispatcher() -> Dispatcher {
-    Dispatcher::new(route(), vec![Target { index: 0, send_resolved: true }])
+fn planned(sent: &Notification) -> Planned {
+    Planned {
+        id: sent.id.clone(),
+        group_key: sent.group_key.clone(),
+        receiver: sent.receiver.clone(),
+        integration: sent.integration.clone(),
+        reason: sent.reason,
+        alerts: sent.alerts.clone(),
+        withheld: Vec::new(),
+    }
 }
 
 /// Flushes when the dispatcher wants it, up to a second; what is sent is delivered at once.
@@ -113,7 +142,7 @@ fn an_alert_that_fires_again_is_news() {
 
 #[test]
 fn a_target_that_wants_no_resolved_alerts_hears_of_none() {
-    let mut dispatcher = Dispatcher::new(route(), vec![Target { index: 0, send_resolved: false }]);
+    let mut dispatcher = routed(ROUTE, "{url: 'https://a.example', send_resolved: false}", "");
     dispatcher.observe(&[firing("a", 0)]);
     run(&mut dispatcher, 30);
     dispatcher.observe(&[resolved("a", 0, 40)]);
@@ -154,12 +183,12 @@ fn after_a_restart_an_unfinished_notification_goes_on_and_a_finished_one_is_not_
     let sent = only(before.flush(at(30)));
 
     let mut finished = dispatcher();
-    let told = Told { group_key: sent.group_key.clone(), target: 0, at: at(31), alerts: sent.alerts.clone() };
-    finished.restore(&[firing("a", 0)], vec![told], &[]);
+    assert_eq!(finished.restore(&[firing("a", 0)], vec![told(&sent, 31)], Vec::new()), []);
     assert_eq!(run(&mut finished, 60), [(30, Err(QuietReason::Unchanged))]);
 
     let mut unfinished = dispatcher();
-    unfinished.restore(&[resolved("a", 0, 35)], Vec::new(), std::slice::from_ref(&sent));
+    let again = unfinished.restore(&[resolved("a", 0, 35)], Vec::new(), vec![planned(&sent)]);
+    assert_eq!(again, std::slice::from_ref(&sent));
     assert_eq!(unfinished.flush(at(40)), [Err(QuietReason::InFlight)]);
     unfinished.settle(&sent, Settled::Delivered, at(41));
     assert_eq!(run(&mut unfinished, 41), [(41, Ok(NotifyReason::Resolved))]);
@@ -170,10 +199,77 @@ fn after_a_restart_an_end_is_told_although_the_alert_is_pending_again() {
     let mut before = dispatcher();
     before.observe(&[firing("a", 0)]);
     let sent = only(before.flush(at(30)));
-    let told = Told { group_key: sent.group_key, target: 0, at: at(31), alerts: sent.alerts };
     let mut after = dispatcher();
-    after.restore(&[resolved("a", 0, 40), alert("a", State::Pending, 50, 50)], vec![told], &[]);
+    after.restore(
+        &[resolved("a", 0, 40), alert("a", State::Pending, 50, 50)],
+        vec![told(&sent, 31)],
+        Vec::new(),
+    );
     assert_eq!(run(&mut after, 60), [(30, Ok(NotifyReason::Resolved))]);
+}
+
+#[test]
+fn an_outage_of_a_thousand_customers_is_one_page() {
+    let mut dispatcher = dispatcher();
+    let outage: Vec<Transition> = (0..1_000).map(|customer| firing(&format!("c{customer}"), 0)).collect();
+    dispatcher.observe(&outage);
+    assert_eq!(only(dispatcher.flush(at(30))).alerts.len(), 1_000);
+}
+
+const TWO_TEAMS: &str = "
+route:
+  receiver: ops
+  group_by: [alertname]
+  routes:
+  - matchers: [customer=~\"big.*\"]
+    receiver: keys
+    continue: true
+  - matchers: [customer=big1]
+    receiver: pager
+receivers:
+- {name: ops, webhook_configs: [{url: 'https://o.example'}]}
+- {name: keys, webhook_configs: [{url: 'https://k.example'}, {url: 'https://l.example'}]}
+- {name: pager, webhook_configs: [{url: 'https://p.example'}]}
+";
+
+#[test]
+fn an_alert_goes_to_every_receiver_whose_route_it_takes_under_an_id_for_each() {
+    let mut dispatcher = Dispatcher::new(Routing::parse("routing.yaml", TWO_TEAMS).expect("valid"));
+    dispatcher.observe(&[firing("big1", 0), firing("big2", 0), firing("small", 0)]);
+    let sent: Vec<Notification> =
+        dispatcher.flush(at(30)).into_iter().map(|sent| sent.expect("sent")).collect();
+    let told: Vec<String> = sent
+        .iter()
+        .map(|sent| {
+            let customers: Vec<&str> = sent.alerts.iter().map(|alert| &*alert.labels["customer"]).collect();
+            format!("{} {} {} {customers:?}", sent.receiver, sent.integration.place, sent.group_key)
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+pager 0 {}/{customer="big1"}:{alertname="A"} ["big1"]
+keys 0 {}/{customer=~"big.*"}:{alertname="A"} ["big1", "big2"]
+keys 1 {}/{customer=~"big.*"}:{alertname="A"} ["big1", "big2"]
+ops 0 {}:{alertname="A"} ["small"]
+"#);
+    let mut ids: Vec<&str> = sent.iter().map(|sent| &*sent.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn what_targets_were_told_outlives_another_order_of_the_file() {
+    let mut dispatcher = dispatcher();
+    dispatcher.observe(&[firing("a", 0), firing("b", 0)]);
+    let sent = only(dispatcher.flush(at(30)));
+    let more = format!(
+        "route: {{{ROUTE}}}\nreceivers: [{{name: new, webhook_configs: [{{url: 'https://n.example'}}]}}, \
+         {{name: ops, webhook_configs: [{{url: 'https://a.example'}}, {{url: 'https://b.example'}}]}}]"
+    );
+    dispatcher.reroute(Routing::parse("routing.yaml", &more).expect("valid"));
+    dispatcher.settle(&sent, Settled::Delivered, at(31));
+    let wanted = [(330, Err(QuietReason::Unchanged)), (330, Ok(NotifyReason::FirstNotification))];
+    assert_eq!(run(&mut dispatcher, 330), wanted);
 }
 
 #[test]
@@ -183,7 +279,7 @@ fn the_body_is_alertmanagers() {
     let first = only(dispatcher.flush(at(30)));
     dispatcher.settle(&first, Settled::Delivered, at(30));
     dispatcher.observe(&[resolved("b", 1, 60)]);
-    let body = message::body(&only(dispatcher.flush(at(330))), "https://callmeter.example");
+    let body = message::alertmanager::body(&only(dispatcher.flush(at(330))), "https://callmeter.example", 0);
     let pretty: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     insta::assert_snapshot!(serde_json::to_string_pretty(&pretty).expect("JSON"), @r#"
 {

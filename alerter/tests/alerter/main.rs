@@ -1,5 +1,6 @@
-//! The alerter's pure core from outside: rules, life-cycle and dispatch. One binary, to link once.
+//! The alerter's pure core from outside: rules, life-cycle, dispatch, and kills at any instant. One binary, to link once.
 
+mod crashes;
 mod dispatch;
 mod lifecycle;
 mod rules;

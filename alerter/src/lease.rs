@@ -1,0 +1,135 @@
+//! The term of this alerter in the store: time passes, and whether this alerter acts leaves.
+//!
+//! The thin shell of [`crate::leadership`]. Promise: who was deposed learns of it before it plans another
+//! notification, unless the store is away; then the holder goes on, because that the store is away is news, and
+//! nobody can take over either.
+
+use crate::{
+    clickhouse::{Store, StoreError},
+    leadership::{BEAT, Leadership, Role, Step, Term},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tracing::{info, warn};
+
+/// Longest time that ending a term may take when the process stops.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// This alerter's part in who acts.
+pub(crate) struct Lease {
+    store: Store,
+    name: String,
+    /// Locked for moments only.
+    leadership: Mutex<Leadership>,
+    /// One beat at a time.
+    beating: tokio::sync::Mutex<()>,
+    began: Instant,
+}
+
+impl Lease {
+    /// `name` is one that no other alerter has.
+    pub(crate) fn new(store: Store, name: String) -> Self {
+        let leadership = Mutex::new(Leadership::new(name.as_str()));
+        Self { store, name, leadership, beating: tokio::sync::Mutex::new(()), began: Instant::now() }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Leadership, Duration) -> T) -> T {
+        // What a panic left behind is whole: each call changes it in one step.
+        let mut leadership = self.leadership.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut leadership, self.now())
+    }
+
+    /// Writes what is due and looks; where this alerter stands then.
+    async fn beat(&self) -> Result<Role, StoreError> {
+        let _one_at_a_time = self.beating.lock().await;
+        let term = |number, beat| Term { number, holder: self.name.clone(), beat, released: false };
+        let written = match self.with(Leadership::step) {
+            Step::Take(number, after) => {
+                self.store.advance_term((number.saturating_sub(1), after), &term(number, 0)).await
+            }
+            Step::Beat(number, beat) => {
+                self.store.advance_term((number, beat.saturating_sub(1)), &term(number, beat)).await
+            }
+            Step::Watch => Ok(()),
+        };
+        // Whether the write landed is what the look tells; only a store that is away need not be asked.
+        let seen = match written {
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            _ => self.store.last_term().await,
+        };
+        match seen {
+            Ok(last) => Ok(self.with(|leadership, now| {
+                leadership.observe(last, now);
+                leadership.role(now)
+            })),
+            Err(error) => {
+                self.with(|leadership, _| leadership.lose_sight());
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns when this alerter is the one that acts.
+    pub(crate) async fn until_active(&self) {
+        let mut told = false;
+        loop {
+            match self.beat().await {
+                Ok(Role::Active) => return info!(name = self.name, "this alerter acts"),
+                Ok(_) if !told => {
+                    told = true;
+                    info!(name = self.name, "another alerter may act; this one stands by");
+                }
+                Ok(_) => {}
+                Err(error) => warn!(%error, "who acts cannot be read yet"),
+            }
+            sleep(BEAT).await;
+        }
+    }
+
+    /// Goes on beating until another alerter acts, which is told by the receiver; ends when that is dropped.
+    pub(crate) fn keep(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> watch::Receiver<bool> {
+        let (deposed, told) = watch::channel(false);
+        let lease = Arc::clone(self);
+        tasks.spawn(async move {
+            while !deposed.is_closed() {
+                sleep(BEAT).await;
+                match lease.beat().await {
+                    Ok(Role::Standby) => {
+                        warn!("another alerter acts now; this one stands by");
+                        let _ = deposed.send(true);
+                        return;
+                    }
+                    Ok(Role::Active | Role::Lapsed) => {}
+                    Err(error) => warn!(%error, "this alerter could not show that it lives"),
+                }
+            }
+        });
+        told
+    }
+
+    /// Whether this alerter may plan and send now; a lease that lapsed is renewed first. While the store is away,
+    /// the holder may.
+    pub(crate) async fn role(&self) -> Role {
+        match self.with(|leadership, now| leadership.role(now)) {
+            Role::Lapsed => self.beat().await.unwrap_or(Role::Active),
+            role => role,
+        }
+    }
+
+    /// Ends the term, so that another alerter can begin the next one at once.
+    pub(crate) async fn release(&self) {
+        let Some(term) = self.with(|leadership, _| leadership.resign()) else { return };
+        let last = (term.number, term.beat.saturating_sub(1));
+        let released = tokio::time::timeout(RELEASE_TIMEOUT, self.store.advance_term(last, &term)).await;
+        if !matches!(released, Ok(Ok(()))) {
+            info!("another alerter takes over when it has missed this one for a while");
+        }
+    }
+}

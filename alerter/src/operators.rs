@@ -1,0 +1,145 @@
+//! What operators see of alerts and decide by silences: settings and wishes enter, what is open and what was
+//! written down leaves.
+//!
+//! Promise: nothing is hushed that was not written down with an author, a reason and an end.
+
+use crate::{
+    clickhouse::{Store, StoreError},
+    clock::now,
+    matchers::MatcherError,
+    routing::Routing,
+    silence::{Silence, conditions},
+    status::{AlertStatus, Wanted, statuses},
+};
+use callmeter_schemas::config::ClickHouseConfig;
+use jiff::{SignedDuration, Timestamp};
+
+/// Silences that ended within this time are listed on request.
+const ENDED_SHOWN: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Longest silence: one that nobody remembers hides outages.
+const MAX_LENGTH: SignedDuration = SignedDuration::from_hours(24 * 366);
+/// Longest author or reason, in characters.
+const MAX_TEXT: usize = 1_000;
+
+/// Why an operator was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A condition.
+    #[error(transparent)]
+    Matcher(#[from] MatcherError),
+    /// Something else in a wish.
+    #[error("{0}")]
+    Wish(&'static str),
+    /// There is no such silence.
+    #[error("there is no silence {0}; `callmeter silences list --expired` shows them")]
+    Unknown(String),
+}
+
+/// A silence that is asked for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Conditions on labels, such as `customer="acme"`.
+    pub matchers: Vec<String>,
+    /// Who asks.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// From when on; `None` is now.
+    pub starts_at: Option<Timestamp>,
+    /// Until when.
+    pub until: Until,
+}
+
+/// When a silence ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// At a moment.
+    Moment(Timestamp),
+    /// So long after its start.
+    After(SignedDuration),
+}
+
+/// What operators see with and decide by.
+pub struct Operators {
+    store: Store,
+    routing: Option<Routing>,
+}
+
+impl Operators {
+    /// Nothing is contacted yet. Without a routing file, inhibition and receivers of alerts are not known.
+    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<Routing>) -> Self {
+        Self { store: Store::new(clickhouse), routing }
+    }
+
+    /// Open alerts, the newest first.
+    pub async fn alerts(&self, wanted: &Wanted) -> Result<Vec<AlertStatus>, OperatorError> {
+        let now = now();
+        let (open, silences) = (self.store.open_alerts().await?, self.store.silences(now).await?);
+        let mut alerts = statuses(&open, &silences, self.routing.as_ref(), now);
+        alerts.retain(|alert| wanted.keeps(alert));
+        Ok(alerts)
+    }
+
+    /// Silences that have not ended, or also those that ended lately; the ones that end last first.
+    pub async fn silences(&self, expired: bool) -> Result<Vec<Silence>, OperatorError> {
+        let now = now();
+        let since = if expired { now.saturating_sub(ENDED_SHOWN).unwrap_or(Timestamp::MIN) } else { now };
+        Ok(self.store.silences(since).await?)
+    }
+
+    /// Writes a silence down under a new id.
+    pub async fn silence(&self, wish: Wish) -> Result<Silence, OperatorError> {
+        let now = now();
+        let silence = wish.read(format!("{:016x}", rand::random::<u64>()), now)?;
+        self.store.write_silence(&silence, now).await?;
+        Ok(silence)
+    }
+
+    /// Ends a silence now; one that is over stays as it was.
+    pub async fn expire(&self, id: &str) -> Result<Silence, OperatorError> {
+        let now = now();
+        let silence = self.store.silence(id).await?;
+        let silence = silence.ok_or_else(|| OperatorError::Unknown(id.to_owned()))?;
+        let expired = silence.expired(now);
+        if expired != silence {
+            self.store.write_silence(&expired, now).await?;
+        }
+        Ok(expired)
+    }
+}
+
+impl Wish {
+    fn read(self, id: String, now: Timestamp) -> Result<Silence, OperatorError> {
+        for (text, missing) in [(&self.author, "an author is needed"), (&self.reason, "a reason is needed")] {
+            if text.trim().is_empty() {
+                return Err(OperatorError::Wish(missing));
+            }
+            if text.chars().count() > MAX_TEXT {
+                return Err(OperatorError::Wish("author and reason may have 1,000 characters each"));
+            }
+        }
+        let starts_at = self.starts_at.unwrap_or(now);
+        let ends_at = match self.until {
+            Until::Moment(moment) => moment,
+            Until::After(length) => starts_at.saturating_add(length).unwrap_or(Timestamp::MAX),
+        };
+        if ends_at <= starts_at.max(now) {
+            return Err(OperatorError::Wish("a silence must end after its start, and after now"));
+        }
+        if ends_at.duration_since(starts_at) > MAX_LENGTH {
+            return Err(OperatorError::Wish("a silence may last 366 days"));
+        }
+        Ok(Silence {
+            id,
+            matchers: conditions(&self.matchers)?,
+            author: self.author,
+            reason: self.reason,
+            starts_at,
+            ends_at,
+            created_at: now,
+        })
+    }
+}

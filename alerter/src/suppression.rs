@@ -1,0 +1,76 @@
+//! What keeps alerts and routes quiet: silences, inhibition, times and the moment enter, reasons leave.
+//!
+//! Promise: pure. The dispatcher and the list of alerts ask here, so that they cannot disagree.
+
+use crate::{
+    inhibition::{InhibitRule, Inhibitor},
+    routing::{Route, Routing},
+    rules::Texts,
+    silence::Silence,
+};
+use jiff::Timestamp;
+
+/// Why nobody is told of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suppression {
+    /// A silence hushes it, of this id.
+    Silenced(String),
+    /// Another alert inhibits it, of this fingerprint.
+    Inhibited(String),
+}
+
+/// Why a route is mute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Muteness<'a> {
+    /// It is muted in this time interval.
+    Muted(&'a str),
+    /// It is active in other time intervals only.
+    Inactive,
+}
+
+/// Everything that can keep an alert quiet at one moment.
+#[derive(Debug)]
+pub struct Suppressor<'a> {
+    silences: &'a [Silence],
+    inhibitor: Inhibitor<'a>,
+    now: Timestamp,
+}
+
+impl<'a> Suppressor<'a> {
+    /// Takes up silences, and the alerts that fire by fingerprint and labels.
+    pub fn new(
+        rules: &'a [InhibitRule],
+        silences: &'a [Silence],
+        firing: impl Iterator<Item = (&'a str, &'a Texts)> + Clone,
+        now: Timestamp,
+    ) -> Self {
+        Self { silences, inhibitor: Inhibitor::new(rules, firing), now }
+    }
+
+    /// Ids of the silences that hush an alert.
+    pub fn silenced_by(&self, labels: &Texts) -> impl Iterator<Item = &'a str> {
+        let silences = self.silences.iter().filter(move |silence| silence.hushes(labels, self.now));
+        silences.map(|silence| silence.id.as_str())
+    }
+
+    /// Fingerprint of the alert that inhibits one.
+    pub fn inhibited_by(&self, labels: &Texts) -> Option<&'a str> {
+        self.inhibitor.inhibits(labels)
+    }
+
+    /// Why nobody is told of an alert; a silence goes before inhibition.
+    pub fn of(&self, labels: &Texts) -> Option<Suppression> {
+        let silenced = self.silenced_by(labels).next().map(|id| Suppression::Silenced(id.to_owned()));
+        silenced.or_else(|| self.inhibited_by(labels).map(|print| Suppression::Inhibited(print.to_owned())))
+    }
+}
+
+/// Why a route is mute at a moment.
+pub fn muteness<'a>(routing: &Routing, route: &'a Route, now: Timestamp) -> Option<Muteness<'a>> {
+    let within = |name: &&String| routing.time_interval(name).is_some_and(|interval| interval.contains(now));
+    if let Some(name) = route.mute_time_intervals.iter().find(within) {
+        return Some(Muteness::Muted(name));
+    }
+    let active = &route.active_time_intervals;
+    (!active.is_empty() && !active.iter().any(|name| within(&name))).then_some(Muteness::Inactive)
+}
