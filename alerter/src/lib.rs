@@ -27,6 +27,8 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
+pub mod replay;
+
 pub mod dispatch;
 mod knowledge;
 pub mod message;

@@ -116,6 +116,21 @@ impl Query {
         self.classes |= rule.error_classes.is_some() || rule.metric == Metric::ThrottledShare;
     }
 
+    /// Which calls it looks at.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Whether any of its rules looks at latency.
+    pub(crate) fn asks_latency(&self) -> bool {
+        self.latency
+    }
+
+    /// Whether any of its rules looks at classes of errors.
+    pub(crate) fn asks_classes(&self) -> bool {
+        self.classes
+    }
+
     /// An answer to this query.
     pub fn answer(&self, groups: Vec<Group>) -> Answer {
         Answer { quantiles: self.quantiles.clone(), dimensions: self.group_by.clone(), groups }

@@ -151,6 +151,16 @@ pub enum Quantile {
 }
 
 impl Quantile {
+    /// The share, 0 to 1.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P95 => 0.95,
+            Self::P99 => 0.99,
+        }
+    }
+
     /// The share as a literal of SQL.
     pub fn literal(self) -> &'static str {
         match self {
