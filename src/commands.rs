@@ -1,9 +1,9 @@
 //! The commands: a parsed command line enters, work is done, an exit status leaves.
 
 use crate::{
-    cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
+    cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs},
     config::{self, Config},
-    doctor, migrate, partitions, prices, profiles, rebuild, roles, telemetry, up,
+    doctor, migrate, partitions, prices, profiles, rebuild, roles, rules, telemetry, up,
 };
 use anyhow::{Context, bail};
 use callmeter_documents::Problem;
@@ -27,7 +27,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
         Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
-        Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
+        Command::Rules(command) => rules::rules(command),
         Command::Profiles(command) => profiles::profiles(command),
         Command::Prices(command) => prices::prices(command),
         Command::Partitions(command) => partitions::partitions(command),
@@ -70,16 +70,6 @@ fn keys_create(args: &KeysCreateArgs) -> anyhow::Result<ExitCode> {
         eprintln!("The key is shown this once. To admit it, put this under ingest.keys:\n  - \"{entry}\"");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn rules_check(args: &RulesCheckArgs) -> ExitCode {
-    match callmeter_alerter::check_rules(&args.files) {
-        Ok(rules) => {
-            println!("{} rules in {} groups, no mistakes", rules.rules(), rules.groups.len());
-            ExitCode::SUCCESS
-        }
-        Err(problems) => refused(&problems),
-    }
 }
 
 /// Prints what is wrong with files; the status of a check that found something.

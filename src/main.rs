@@ -14,6 +14,7 @@ mod prices;
 mod profiles;
 mod rebuild;
 mod roles;
+mod rules;
 mod table;
 mod telemetry;
 mod up;

@@ -28,6 +28,7 @@ pub mod template;
 pub mod transition;
 
 pub mod replay;
+pub mod ruletest;
 
 pub mod dispatch;
 mod knowledge;

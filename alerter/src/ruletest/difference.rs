@@ -75,7 +75,8 @@ fn is_same(one: &Expected, other: &Expected) -> bool {
 /// How many labels agree, beside the workspace, which nearly all share.
 fn likeness(one: Option<&Expected>, other: &Expected) -> usize {
     let Some(one) = one else { return 0 };
-    let agrees = |(name, value): &(&String, &String)| *name != "workspace" && other.labels.get(*name) == Some(value);
+    let agrees =
+        |(name, value): &(&String, &String)| *name != "workspace" && other.labels.get(*name) == Some(value);
     one.labels.iter().filter(agrees).count()
 }
 

@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use callmeter_documents::{
+    duration,
     problem::{Fields, Problems, scalar},
     yaml::{self, Node, Value},
 };
@@ -22,8 +23,6 @@ use std::time::Duration;
 pub(crate) const START: u32 = 978_307_200;
 /// Most samples of one file.
 const MAX_SAMPLES: usize = 2_000_000;
-/// Most evaluations of one test.
-const MAX_ROUNDS: u128 = 100_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a test file says.
@@ -88,10 +87,8 @@ pub(crate) fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Do
     let rule_files = fields.list("rule_files", problems);
     let rule_files = rule_files.into_iter().filter_map(|(path, node)| named(node, &path, problems)).collect();
     let evaluation_interval = fields.span("evaluation_interval", problems).unwrap_or(MINUTE);
-    let stored = fields.span("rollup_window", problems).unwrap_or(MINUTE);
-    if stored.subsec_nanos() > 0 || stored > Duration::from_secs(3_600) {
-        problems.add(fields.line(), "rollup_window", "must be whole seconds and at most 1h", None);
-    }
+    let stored =
+        seconds(&mut fields, "rollup_window", Duration::from_secs(3_600), problems).unwrap_or(MINUTE);
     let reader = Reader { evaluation_interval, stored };
     let mut left = MAX_SAMPLES;
     let mut tests = Vec::new();
@@ -100,6 +97,21 @@ pub(crate) fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Do
     }
     fields.close(problems);
     Some(Document { file: file.to_owned(), rule_files, evaluation_interval, stored, tests })
+}
+
+/// Takes whole seconds: samples and stored windows begin at full seconds.
+fn seconds(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    longest: Duration,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let node = fields.take(key)?;
+    let parsed = duration::parse(&scalar(node).unwrap_or_default()).map_err(|error| error.to_string());
+    let whole = |span: &Duration| !span.is_zero() && span.subsec_nanos() == 0 && *span <= longest;
+    let bound = || format!("must be whole seconds, at least 1s and at most {}", duration::print(longest));
+    let judged = parsed.and_then(|span| Some(span).filter(whole).ok_or_else(bound));
+    judged.map_err(|message| problems.add(node.line, &fields.path(key), message, None)).ok()
 }
 
 fn named(node: &Node, path: &str, problems: &mut Problems) -> Option<(u64, String)> {
@@ -127,10 +139,8 @@ impl Reader {
         let mut fields = Fields::open(node, path, problems)?;
         fields.require("alert_rule_test", problems);
         let name = fields.text("name", problems).unwrap_or_else(|| path.to_owned());
-        let interval = fields.span("interval", problems).unwrap_or(self.evaluation_interval);
-        if interval.subsec_nanos() > 0 {
-            problems.add(fields.line(), &fields.path("interval"), "must be whole seconds", None);
-        }
+        let interval = seconds(&mut fields, "interval", duration::MAX, problems);
+        let interval = interval.unwrap_or(self.evaluation_interval);
         let mut series = Vec::new();
         for (path, node) in fields.list("input_series", problems) {
             let one = input(node, &path, problems);
@@ -138,7 +148,12 @@ impl Reader {
             match left.checked_sub(samples) {
                 Some(rest) => *left = rest,
                 None => {
-                    problems.add(node.line, &path, format!("more than {MAX_SAMPLES} samples in one file"), None);
+                    problems.add(
+                        node.line,
+                        &path,
+                        format!("more than {MAX_SAMPLES} samples in one file"),
+                        None,
+                    );
                     return None;
                 }
             }
@@ -148,28 +163,23 @@ impl Reader {
         let rows = rows(&series, steps, problems);
         let items = fields.list("alert_rule_test", problems);
         let expectations =
-            items.into_iter().filter_map(|(path, node)| self.expectation(node, &path, problems)).collect();
+            items.into_iter().filter_map(|(path, node)| expectation(node, &path, problems)).collect();
         fields.close(problems);
         Some(Test { line: node.line, name, rows, expectations })
     }
+}
 
-    fn expectation(self, node: &Node, path: &str, problems: &mut Problems) -> Option<Expectation> {
-        let mut fields = Fields::open(node, path, problems)?;
-        for key in ["alertname", "eval_time"] {
-            fields.require(key, problems);
-        }
-        let alertname = fields.text("alertname", problems);
-        let eval_time = fields.duration("eval_time", problems);
-        if eval_time.is_some_and(|time| time.as_millis() / self.evaluation_interval.as_millis().max(1) > MAX_ROUNDS)
-        {
-            let message = format!("is more than {MAX_ROUNDS} evaluations away");
-            problems.add(fields.line(), &fields.path("eval_time"), message, None);
-        }
-        let items = fields.list("exp_alerts", problems);
-        let alerts = items.into_iter().filter_map(|(path, node)| expected(node, &path, problems)).collect();
-        fields.close(problems);
-        Some(Expectation { line: node.line, alertname: alertname?, eval_time: eval_time?, alerts })
+fn expectation(node: &Node, path: &str, problems: &mut Problems) -> Option<Expectation> {
+    let mut fields = Fields::open(node, path, problems)?;
+    for key in ["alertname", "eval_time"] {
+        fields.require(key, problems);
     }
+    let alertname = fields.text("alertname", problems);
+    let eval_time = fields.duration("eval_time", problems);
+    let items = fields.list("exp_alerts", problems);
+    let alerts = items.into_iter().filter_map(|(path, node)| expected(node, &path, problems)).collect();
+    fields.close(problems);
+    Some(Expectation { line: node.line, alertname: alertname?, eval_time: eval_time?, alerts })
 }
 
 fn input(node: &Node, path: &str, problems: &mut Problems) -> Option<Series> {

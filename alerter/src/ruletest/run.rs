@@ -118,8 +118,12 @@ impl Stage {
 /// An alert in the form of an expectation: without its name and without empty labels.
 fn shown(alert: &Transition) -> Expected {
     let named = |(name, value): (&String, &String)| name != "alertname" && !value.is_empty();
-    let labels: Texts =
-        alert.labels.iter().filter(|label| named(*label)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let labels: Texts = alert
+        .labels
+        .iter()
+        .filter(|label| named(*label))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     Expected { line: 0, labels, annotations: alert.annotations.clone() }
 }
 

@@ -8,7 +8,7 @@ use callmeter_documents::closest;
 use callmeter_schemas::ErrorClass;
 
 /// The workspace of series that name none, and of expectations that name none.
-pub const DEFAULT_WORKSPACE: &str = "default";
+pub(crate) const DEFAULT_WORKSPACE: &str = "default";
 
 /// What the samples of a series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
