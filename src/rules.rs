@@ -3,6 +3,7 @@
 //! Data goes to standard output; mistakes, and tests that do not hold, are status 1.
 
 pub(crate) mod args;
+mod backtest;
 
 use crate::commands;
 use anyhow::Context;
@@ -18,6 +19,7 @@ pub(crate) fn rules(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::Check(args) => Ok(check(&args)),
         RulesCommand::Test(args) => test(&args),
+        RulesCommand::Backtest(args) => backtest::backtest(&args),
     }
 }
 

@@ -1,4 +1,5 @@
-//! ClickHouse: questions and rows enter, answers leave. The only file that speaks to the database.
+//! ClickHouse: questions and rows enter, answers leave. Beside `backtest/store`, the only file that speaks to
+//! the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
@@ -84,6 +85,10 @@ impl Store {
             .with_user(&config.user)
             .with_password(config.password.reveal());
         Self(client)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.0
     }
 
     /// How far every partition has been counted.

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
+pub mod backtest;
 pub mod replay;
 pub mod ruletest;
 

@@ -121,6 +121,16 @@ impl Query {
         &self.filter
     }
 
+    /// What it groups and filters by.
+    pub(crate) fn dimensions_seen(&self) -> impl Iterator<Item = Dimension> {
+        self.group_by.iter().chain(self.filter.keys()).copied()
+    }
+
+    /// Its window.
+    pub(crate) fn window(&self) -> Duration {
+        self.window
+    }
+
     /// Whether any of its rules looks at latency.
     pub(crate) fn asks_latency(&self) -> bool {
         self.latency

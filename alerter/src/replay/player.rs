@@ -22,8 +22,10 @@ use std::time::Duration;
 pub struct Pace {
     /// How often groups without an interval of their own are evaluated.
     pub interval: Duration,
-    /// Intervals of groups are at least this long.
-    pub at_least: Duration,
+    /// Intervals of groups are rounded up to multiples of this, if it is not zero.
+    pub step: Duration,
+    /// How long before it is due a round takes place: the last second of a stored window is one before the next.
+    pub ahead: Duration,
     /// Length of the stored windows.
     pub stored: Duration,
     /// The first evaluation.
@@ -41,6 +43,7 @@ pub struct Player {
     history: History,
     evaluator: Evaluator,
     schedule: Schedule,
+    ahead: Duration,
 }
 
 /// What came of one round.
@@ -50,6 +53,18 @@ pub struct Round {
     pub transitions: Vec<Transition>,
     /// Groups that exceeded but found too many alerts of their rule open.
     pub over_limit: u64,
+}
+
+impl Pace {
+    fn rounded(&self, interval: Duration) -> Duration {
+        match self.step.as_millis() {
+            0 => interval,
+            step => {
+                let steps = interval.as_millis().div_ceil(step).max(1);
+                Duration::from_millis(u64::try_from(steps * step).unwrap_or(u64::MAX))
+            }
+        }
+    }
 }
 
 impl Player {
@@ -62,10 +77,10 @@ impl Player {
         let group_of_rule =
             places.flat_map(|(place, group)| group.rules.iter().map(move |_| place)).collect();
         let intervals =
-            rules.groups.iter().map(|group| group.interval.unwrap_or(pace.interval).max(pace.at_least));
-        let schedule = Schedule::new(intervals.collect(), pace.interval.max(pace.at_least), pace.start);
+            rules.groups.iter().map(|group| pace.rounded(group.interval.unwrap_or(pace.interval)));
+        let schedule = Schedule::new(intervals.collect(), pace.rounded(pace.interval), pace.start);
         let (history, evaluator) = (History::new(queries), Evaluator::default());
-        Self { group_of_rule, served, history, evaluator, schedule, rules }
+        Self { group_of_rule, served, history, evaluator, schedule, rules, ahead: pace.ahead }
     }
 
     /// Adds a row.
@@ -78,9 +93,10 @@ impl Player {
         self.schedule.next().unwrap_or(Timestamp::MAX)
     }
 
-    /// Evaluates the groups that are due.
-    pub fn round(&mut self, now: Timestamp) -> Round {
-        let due: Vec<usize> = self.schedule.due(now).collect();
+    /// Evaluates the groups that are due at a time, as of shortly before if the pace says so.
+    pub fn round(&mut self, at: Timestamp) -> Round {
+        let now = at.saturating_sub(self.ahead).unwrap_or(Timestamp::MIN);
+        let due: Vec<usize> = self.schedule.due(at).collect();
         let rules: Vec<_> = self.rules.iter().collect();
         let mut round = Round::default();
         let is_due = |rule: &&usize| self.group_of_rule.get(**rule).is_some_and(|group| due.contains(group));
@@ -96,7 +112,7 @@ impl Player {
                 round.over_limit += evaluation.over_limit;
             }
         }
-        self.schedule.done(now, Duration::ZERO);
+        self.schedule.done(at, Duration::ZERO);
         round
     }
 }

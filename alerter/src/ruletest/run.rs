@@ -81,7 +81,8 @@ impl Stage {
     fn new(document: &Document, rules: &RuleSet) -> Self {
         let pace = Pace {
             interval: document.evaluation_interval,
-            at_least: Duration::ZERO,
+            step: Duration::ZERO,
+            ahead: Duration::ZERO,
             stored: document.stored,
             start: start_and(Duration::ZERO),
         };
