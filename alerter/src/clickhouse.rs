@@ -1,5 +1,5 @@
-//! ClickHouse: questions and rows enter, answers leave. Beside `backtest/store`, the only file that speaks to
-//! the database.
+//! ClickHouse: questions and rows enter, answers leave. Beside the files named `store`, the only one that
+//! speaks to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     bound: Duration,
     call: impl Future<Output = Result<T, clickhouse::error::Error>>,
 ) -> Result<T, StoreError> {

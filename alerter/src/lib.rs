@@ -28,6 +28,7 @@ pub mod template;
 pub mod transition;
 
 pub mod backtest;
+pub mod fault;
 pub mod replay;
 pub mod ruletest;
 

@@ -11,6 +11,7 @@ use crate::{
     clock::now,
     dispatch::{Dispatcher, Notification, Settled},
     evaluate::{Evaluator, Freshness},
+    fault::alerts::Docket,
     health,
     metrics::{AlerterMetrics, OutcomeLabel, StateLabel},
     notify::{Notifier, Outcome, Report},
@@ -48,6 +49,8 @@ pub(crate) struct Pipeline {
     pub(crate) unstored: Vec<Transition>,
     pub(crate) unwritten: Vec<DeliveryRow>,
     pub(crate) failures: u32,
+    /// Whose fault it is; `None` where that is not asked for.
+    pub(crate) docket: Option<Docket>,
 }
 
 impl Pipeline {
@@ -153,8 +156,19 @@ impl Pipeline {
                 Err(error) => failure = Some(error),
             }
         }
+        if failure.is_none() && freshness == Freshness::Current {
+            failure = self.find_fault(now).await.err();
+        }
         let stored = self.store_changes().await;
         failure.map_or(stored, Err)
+    }
+
+    /// Says whose fault it is that calls fail, when that is due.
+    async fn find_fault(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(docket) = self.docket.as_mut().filter(|docket| docket.is_due(now)) else { return Ok(()) };
+        let cells = self.store.cells(now).await?;
+        self.unstored.extend(docket.hear(&mut self.evaluator, &cells, now));
+        Ok(())
     }
 
     /// Whether everything was counted; while not, that is an alert of its own.

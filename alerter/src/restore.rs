@@ -11,6 +11,7 @@ use crate::{
     config::{self, check_routing, check_rules},
     dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
     evaluate::Evaluator,
+    fault::alerts::{self, Docket},
     health,
     notify::Notifier,
     pipeline::Pipeline,
@@ -59,7 +60,10 @@ pub(crate) async fn start(
         remembered = remember(&store, receiver) => remembered,
     };
     let now = now();
-    let (evaluator, orphans) = Evaluator::restore(&rules, &health::keys(), &remembered.last, now);
+    let docket = config.judge_faults.then(|| Docket::restore(&remembered.last, now));
+    let verdicts = docket.iter().flat_map(|_| alerts::keys());
+    let own: Vec<_> = health::keys().into_iter().chain(verdicts).collect();
+    let (evaluator, orphans) = Evaluator::restore(&rules, &own, &remembered.last, now);
     let mut unfinished = Vec::new();
     let dispatcher = routing.map(|routing| {
         unfinished = reopen(&remembered, &routing.route);
@@ -78,6 +82,7 @@ pub(crate) async fn start(
         unstored: orphans,
         unwritten: Vec::new(),
         failures: 0,
+        docket,
     };
     unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
     pipeline.run(reports, shutdown).await

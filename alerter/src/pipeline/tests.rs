@@ -21,6 +21,7 @@ fn pipeline(now: Timestamp) -> Pipeline {
         unstored: Vec::new(),
         unwritten: Vec::new(),
         failures: 0,
+        docket: None,
     }
 }
 
