@@ -4,17 +4,18 @@
 //! sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
-    AlerterConfig, AlerterError, AlerterMetrics, RuleSet,
+    AlerterConfig, AlerterError, AlerterMetrics,
     address::Policy,
     clickhouse::{Remembered, Store},
     clock::now,
-    config::{self, check_routing, check_rules},
+    config::{self, check_routing},
     dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
     evaluate::Evaluator,
     health,
     notify::Notifier,
     pipeline::Pipeline,
     routing::{Route, Routing},
+    rule_files::RuleFiles,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -37,7 +38,8 @@ pub(crate) async fn start(
     metrics: AlerterMetrics,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AlerterError> {
-    let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
+    let (rule_files, rules) =
+        RuleFiles::load(&config.rules, metrics.clone(), now()).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
     let targets: Vec<Target> = endpoints
         .iter()
@@ -48,7 +50,6 @@ pub(crate) async fn start(
     let (sender, reports) = mpsc::channel(REPORTS);
     let notifier = Notifier::start(endpoints, &policy, &config.external_url, &sender)?;
     drop(sender);
-    metrics.rules.set(rules.rules() as i64);
     info!(rules = rules.rules(), webhooks = targets.len(), "alerter starts");
 
     tokio::pin!(shutdown);
@@ -66,10 +67,12 @@ pub(crate) async fn start(
         restore(routing.route, targets, &remembered, &unfinished)
     });
     let mut pipeline = Pipeline {
-        schedule: schedule(&rules, &config, now),
+        schedule: Schedule::of(&rules, config.interval(), now),
         rules,
+        rule_files,
+        interval: config.interval(),
         store,
-        evaluator,
+        evaluator: evaluator.with_interval(config.interval()),
         dispatcher,
         notifier,
         metrics,
@@ -103,11 +106,6 @@ async fn remember(store: &Store, receiver: &str) -> Remembered {
         }
         tokio::time::sleep(RETRY).await;
     }
-}
-
-fn schedule(rules: &RuleSet, config: &AlerterConfig, now: Timestamp) -> Schedule {
-    let intervals = rules.groups.iter().map(|group| group.interval.unwrap_or(config.interval()));
-    Schedule::new(intervals.collect(), config.interval(), now)
 }
 
 fn restore(
