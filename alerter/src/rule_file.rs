@@ -59,3 +59,6 @@ fn group(node: &Node, path: &str, problems: &mut Problems) -> Option<RuleGroup> 
     let rules = items.into_iter().filter_map(read).collect();
     Some(RuleGroup { place: (node.line, node.column), name: name?, interval, rules })
 }
+
+#[cfg(test)]
+mod tests;

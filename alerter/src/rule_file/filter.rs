@@ -31,78 +31,72 @@ pub(super) fn filter(
     }
     if with_classes && let Some(node) = fields.take("error_class") {
         let path = fields.path("error_class");
-        classes = choice(node, &path, error_class, problems);
+        classes = error_classes(node, &path, problems);
     }
     fields.close(problems);
     (filter, classes)
 }
 
 fn matcher(node: &Node, path: &str, problems: &mut Problems) -> Option<Matcher> {
-    if let Value::Map(entries) = &node.value
-        && entries.iter().any(|entry| entry.key == "regex")
-    {
-        let pattern = pattern(node, path, problems)?;
-        return Some(Matcher::Form { not: false, pattern });
+    let (key, given) = written_out(node, path, keys::MATCHER, problems)?;
+    let path = if key.is_empty() { path.to_owned() } else { format!("{path}.{key}") };
+    let not = key == "not";
+    if key == "regex" {
+        return Some(Matcher::Form { not, pattern: pattern(given, &path, problems)? });
     }
-    let out = match &node.value {
-        Value::Map(entries) => entries.iter().find(|entry| entry.key == "not").map(|entry| &entry.value),
-        _ => None,
-    };
-    if let Some(out) = out
-        && matches!(out.value, Value::Map(_))
-    {
-        let mut reader = Reader::open(node, path, keys::MATCHER, problems)?;
-        reader.take("not");
-        reader.close();
-        let pattern = pattern(out, &format!("{path}.not"), problems)?;
-        return Some(Matcher::Form { not: true, pattern });
+    if not && matches!(given.value, Value::Map(_)) {
+        let (key, given) = written_out(given, &path, keys::NOT, problems)?;
+        return Some(Matcher::Form { not, pattern: pattern(given, &format!("{path}.{key}"), problems)? });
     }
-    choice(node, path, text_value, problems).map(Matcher::Values)
+    Some(Matcher::Values(Choice { not, values: values(given, &path, text_value, problems) }))
 }
 
-/// `{regex: pattern}`.
-fn pattern(node: &Node, path: &str, problems: &mut Problems) -> Option<Pattern> {
-    let mut reader = Reader::open(node, path, keys::MATCHER, problems)?;
-    reader.require("regex");
-    let text = reader.text("regex");
-    let parsed = text.map(|text| Pattern::parse(&text));
-    if let Some(Err(message)) = &parsed {
-        reader.refuse("regex", message);
+/// Which errors count.
+fn error_classes(node: &Node, path: &str, problems: &mut Problems) -> Option<Classes> {
+    let (key, given) = written_out(node, path, keys::CLASS_MATCHER, problems)?;
+    Some(Choice { not: key == "not", values: values(given, path, error_class, problems) })
+}
+
+/// The one key of `{key: …}` and what it says; what is not a map is said without a key.
+fn written_out<'n>(
+    node: &'n Node,
+    path: &str,
+    keys: &'static [&'static str],
+    problems: &mut Problems,
+) -> Option<(&'static str, &'n Node)> {
+    if !matches!(node.value, Value::Map(_)) {
+        return Some(("", node));
+    }
+    let mut reader = Reader::open(node, path, keys, problems)?;
+    let mut given: Vec<_> = keys.iter().filter_map(|key| Some((*key, reader.take(key)?))).collect();
+    if given.len() != 1 {
+        reader.problems.add(node.line, path, format!("one of {} is expected here", keys.join(", ")), None);
     }
     reader.close();
-    parsed?.ok()
+    given.pop()
 }
 
-/// `value`, `[value, value]`, `{is: value}`, `{in: [value]}`, `{not: value}` or `{not: [value, value]}`.
-fn choice<T>(
+fn pattern(node: &Node, path: &str, problems: &mut Problems) -> Option<Pattern> {
+    let text = text_value(node, path, problems)?;
+    Pattern::parse(&text).map_err(|message| problems.add(node.line, path, message, None)).ok()
+}
+
+/// One value or several.
+fn values<T>(
     node: &Node,
     path: &str,
     value: fn(&Node, &str, &mut Problems) -> Option<T>,
     problems: &mut Problems,
-) -> Option<Choice<T>> {
-    let (not, named) = match &node.value {
-        Value::Map(_) => {
-            let mut reader = Reader::open(node, path, keys::MATCHER, problems)?;
-            let given = ["is", "in", "not"].map(|key| reader.take(key));
-            let not = given.get(2).is_some_and(Option::is_some);
-            let mut named = given.into_iter().flatten();
-            let (first, more) = (named.next(), named.next().is_some());
-            if first.is_none() || more {
-                reader.refuse("not", "one of is, in, not and regex is expected here");
+) -> Vec<T> {
+    match &node.value {
+        Value::List(items) => {
+            if items.is_empty() {
+                problems.add(node.line, path, "names no value", None);
             }
-            reader.close();
-            (not, first?)
+            items.iter().filter_map(|item| value(item, path, problems)).collect()
         }
-        _ => (false, node),
-    };
-    let values: Vec<T> = match &named.value {
-        Value::List(items) => items.iter().filter_map(|item| value(item, path, problems)).collect(),
-        _ => value(named, path, problems).into_iter().collect(),
-    };
-    if matches!(&named.value, Value::List(items) if items.is_empty()) {
-        problems.add(named.line, path, "names no value", None);
+        _ => value(node, path, problems).into_iter().collect(),
     }
-    Some(Choice { not, values })
 }
 
 fn error_class(node: &Node, path: &str, problems: &mut Problems) -> Option<ErrorClass> {

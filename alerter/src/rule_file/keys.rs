@@ -57,3 +57,9 @@ pub(crate) const BUDGET: &[&str] = &["amount", "period"];
 
 /// Of a matcher that is written out.
 pub(crate) const MATCHER: &[&str] = &["is", "in", "not", "regex"];
+
+/// Of a matcher of error classes.
+pub(crate) const CLASS_MATCHER: &[&str] = &["is", "in", "not"];
+
+/// Below `not`.
+pub(crate) const NOT: &[&str] = &["regex"];

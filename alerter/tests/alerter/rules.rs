@@ -12,7 +12,7 @@ fn mistakes(text: &str) -> String {
 #[test]
 fn the_starter_rules_have_no_mistakes() {
     let rules = callmeter_alerter::check_rules(&["../rules/*.yaml"]).expect("no mistakes");
-    assert_eq!(rules.rules(), 4);
+    assert_eq!(rules.rules(), 9);
 }
 
 #[test]
@@ -67,6 +67,55 @@ rules.yaml:24:5: groups[0].rules[1].threshold: more than 12 decimal places
 rules.yaml:26:5: groups[0].rules[2]: a map is expected here, not a number
 rules.yaml:27:3: a group of this name stands at rules.yaml:3:3 already
 rules.yaml:28:3: groups[1].rules: a list is expected here, not a map
+");
+}
+
+#[test]
+fn what_says_nothing_to_a_metric_is_refused() {
+    let text = r#"
+groups:
+- name: a
+  defaults: {op: ">", theshold: 3, min_samples: 5}
+  rules:
+  - {alert: A, metric: quota_exhausts_in, threshold: soon, group_by: [customer], min_samples: 3, new_group_delay: 5m}
+  - {alert: B, metric: pipeline_lag, threshold: 1m, window: 5m, group_by: [workspace]}
+  - {alert: C, metric: budget_spent, threshold: 1, window: 5m}
+  - {alert: D, metric: calls, threshold: 1, window: 5m, budget: {amount: 0, period: year}, compare: {with: 1m, as: quotient}}
+  - {alert: E, metric: calls, threshold: 1, window: 5m, filter: {customer: {regex: "\\d+"}, tier: {is: a, not: b}, policy: x}}
+  - alert: F
+    metric: calls
+    threshold: 10
+    window: 5m
+    look_back: 1m
+    new_group_delay: 2h
+    no_data: yes
+    overrides:
+    - {filter: {customer: acme}, threshold: 20}
+    - {threshold: 20, clear_threshold: 30, labels: {a: b}}
+"#;
+    insta::assert_snapshot!(mistakes(text), @r"
+rules.yaml:4:23: groups[0].defaults.theshold: unknown key
+rules.yaml:6:43: groups[0].rules[0].threshold: neither a duration such as 15m nor a number of seconds
+rules.yaml:6:71: groups[0].rules[0].group_by[0]: this metric has the dimensions workspace, integration, policy, scope only
+rules.yaml:6:82: groups[0].rules[0].min_samples: there are no calls to count beside this metric
+rules.yaml:6:98: groups[0].rules[0].new_group_delay: groups of this metric have no first call
+rules.yaml:7:53: groups[0].rules[1].window: the lag is that of the moment
+rules.yaml:7:76: groups[0].rules[1].group_by[0]: this metric has no dimensions
+rules.yaml:8:5: groups[0].rules[2].budget: missing
+rules.yaml:8:52: groups[0].rules[2].window: the window is the period of the budget
+rules.yaml:9:57: groups[0].rules[3].budget: goes with the metric budget_spent only
+rules.yaml:9:102: groups[0].rules[3].compare.with: must not be shorter than the window: the two would share calls
+rules.yaml:9:112: groups[0].rules[3].compare.as: `quotient` is not one of ratio, difference
+rules.yaml:10:77: groups[0].rules[4].filter.customer.regex: `\d` does not mean the same everywhere: write [0-9]
+rules.yaml:10:93: groups[0].rules[4].filter.tier: one of is, in, not, regex is expected here
+rules.yaml:10:116: groups[0].rules[4].filter.policy: this metric has the dimensions workspace, customer, integration, endpoint, tier, environment, currency only
+rules.yaml:15:5: groups[0].rules[5].look_back: must be longer than the window
+rules.yaml:16:5: groups[0].rules[5].new_group_delay: must be shorter than what is looked back at, or all groups are new
+rules.yaml:17:5: groups[0].rules[5].no_data: `true` is not one of ok, alert, keep
+rules.yaml:19:17: groups[0].rules[5].overrides[0].filter.customer: groups are told apart by dimensions of group_by only
+rules.yaml:20:7: groups[0].rules[5].overrides[1].filter: missing
+rules.yaml:20:23: groups[0].rules[5].overrides[1].clear_threshold: must lie on the clear side of threshold, and goes with >, >=, < and <= only
+rules.yaml:20:44: groups[0].rules[5].overrides[1].labels: unknown key
 ");
 }
 
@@ -131,4 +180,93 @@ fn values_are_parameters_and_never_text() {
     insta::assert_snapshot!(query.text().split("WHERE ").last().expect("a condition"), @"kind = 'data' AND window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') AND NOT tier IN {tier:Array(String)} AND customer IN {customer:Array(String)} GROUP BY past, workspace, customer LIMIT 1000001) SETTINGS max_execution_time = 25, timeout_overflow_mode = 'throw'");
     let now = "2026-11-21T12:05:30.9Z".parse().expect("a time");
     insta::assert_compact_debug_snapshot!(query.params(now, now), @r#"[("since", Seconds(1795262430)), ("until", Seconds(1795262730)), ("tier", Texts(["free"])), ("customer", Texts(["x'); DROP"]))]"#);
+}
+
+#[test]
+fn ten_thousand_rules_need_a_handful_of_queries() {
+    let metrics = ["error_rate", "latency_p95", "calls", "throttled_share"];
+    let rule = |number: usize| {
+        let (metric, integration) = (metrics[number % 4], number / 4 % 500);
+        format!(
+            "  - {{alert: R{number}, metric: {metric}, op: '>', threshold: {number}, \
+             filter: {{integration: vendor-{integration}}}}}\n"
+        )
+    };
+    let rules: String = (0..10_000).map(rule).collect();
+    let text =
+        format!("groups:\n- name: g\n  defaults: {{window: 5m, group_by: [customer]}}\n  rules:\n{rules}");
+    let set = RuleSet::parse([("rules.yaml", text.as_str())]).expect("valid");
+    let queries = plan(&set);
+    assert_eq!(queries.iter().map(|query| query.rules.len()).collect::<Vec<_>>(), [10_000]);
+    let text = queries[0].text();
+    assert!(text.contains("GROUP BY past, workspace, customer, integration LIMIT"), "{text}");
+    assert!(!text.contains(" IN "), "more values than are worth sending: {text}");
+}
+
+#[test]
+fn a_query_reads_only_what_its_rules_name_when_all_of_them_do() {
+    let text = "
+groups:
+- name: a
+  rules:
+  - {alert: A, metric: calls, op: '>', threshold: 1, window: 5m, filter: {integration: hubspot}}
+  - {alert: B, metric: errors, op: '>', threshold: 1, window: 5m, filter: {integration: [stripe, hubspot]}, group_by: [integration]}
+  - {alert: C, metric: calls, op: '>', threshold: 1, window: 5m, filter: {tier: {regex: 'free.*'}}}
+";
+    let set = RuleSet::parse([("rules.yaml", text)]).expect("valid");
+    let now = "2026-11-21T12:05:30.9Z".parse().expect("a time");
+    let sent = |query: &query::Query| format!("{:?} {:?}", query.rules, &query.params(now, now)[2..]);
+    let sent: Vec<String> = plan(&set).iter().map(sent).collect();
+    insta::assert_debug_snapshot!(sent, @r#"
+[
+    "[2] [(\"tier\", Text(\"^(?s:free.*)$\"))]",
+    "[0, 1] [(\"integration\", Texts([\"hubspot\", \"stripe\"]))]",
+]
+"#);
+}
+
+#[test]
+fn a_window_that_must_be_full_ends_with_what_was_counted() {
+    let text = "
+groups:
+- name: a
+  rules:
+  - {alert: Fewer, metric: calls, op: '<', threshold: 10, window: 90s}
+  - {alert: Jump, metric: error_rate, op: '>', threshold: 2, window: 5m, compare: {with: 1d, as: ratio}}
+  - {alert: Known, metric: error_rate, op: '>', threshold: 2, window: 5m, no_data: alert}
+";
+    let set = RuleSet::parse([("rules.yaml", text)]).expect("valid");
+    let now = "2026-11-21T12:05:30Z".parse().expect("a time");
+    let counted = "2026-11-21T12:04:59Z".parse().expect("a time");
+    let sent: Vec<String> =
+        plan(&set).iter().map(|query| format!("{:?}", query.params(now, counted))).collect();
+    insta::assert_debug_snapshot!(sent, @r#"
+[
+    "[(\"since\", Seconds(1795262519)), (\"until\", Seconds(1795262639))]",
+    "[(\"since\", Seconds(1795262430)), (\"until\", Seconds(1795262730)), (\"known_since\", Seconds(1795176330))]",
+    "[(\"since\", Seconds(1795262339)), (\"until\", Seconds(1795262639)), (\"since_before\", Seconds(1795175939)), (\"until_before\", Seconds(1795176239))]",
+]
+"#);
+}
+
+/// The questions as a whole: a change of one of them is a change of what people are paged for.
+#[test]
+fn every_source_has_its_question() {
+    let text = "
+groups:
+- name: a
+  rules:
+  - {alert: Cost, metric: cost, op: '>', threshold: 1, window: 1h, group_by: [customer]}
+  - {alert: Month, metric: budget_spent, op: '>', threshold: 1, budget: {amount: 5, period: day}}
+  - {alert: Quota, metric: quota_exhausts_in, op: '<', threshold: 1h, group_by: [policy]}
+  - {alert: Jump, metric: calls, op: '>', threshold: 2, window: 5m, compare: {with: 1d, as: ratio}, look_back: 2d}
+";
+    let set = RuleSet::parse([("rules.yaml", text)]).expect("valid");
+    let texts: Vec<String> = plan(&set).iter().map(query::Query::text).collect();
+    insta::assert_snapshot!(texts.join("\n"), @"
+SELECT past, values, calls, errors, errors_by_class, retried, latency_us_sum, arraySum(mapValues(latency)) AS measured, CAST([], 'Array(Float64)') AS quantiles, bytes_in, bytes_out, cost, first_seen, last_seen, CAST(NULL, 'Nullable(Float64)') AS remaining_ratio, CAST(NULL, 'Nullable(Float64)') AS exhausts_in FROM (SELECT toUInt8(window_start <= toDateTime({until_before:UInt32}, 'UTC')) AS past, [toString(workspace)] AS values, sum(calls) AS calls, sum(errors) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, sum(attempts_retried) AS retried, sum(latency_us_sum) AS latency_us_sum, CAST(map(), 'Map(UInt16, UInt64)') AS latency, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost, toUInt32(min(window_start)) AS first_seen, toUInt32(max(window_start) + 60) AS last_seen FROM (SELECT workspace, window_start, calls, errors, errors_by_class, attempts_retried, latency_us_sum, latency, bytes_in, bytes_out, cost FROM deltas WHERE kind = 'data' AND (window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') OR window_start > toDateTime({since_before:UInt32}, 'UTC') AND window_start <= toDateTime({until_before:UInt32}, 'UTC')) UNION ALL SELECT workspace, window_start, 0, 0, CAST(map(), 'Map(String, UInt64)'), 0, 0, CAST(map(), 'Map(UInt16, UInt64)'), 0, 0, toDecimal128(0, 12) FROM deltas WHERE kind = 'data' AND calls > 0 AND window_start > toDateTime({known_since:UInt32}, 'UTC') AND window_start <= toDateTime({since:UInt32}, 'UTC')) WHERE 1 GROUP BY past, workspace LIMIT 1000001) SETTINGS max_execution_time = 25, timeout_overflow_mode = 'throw'
+SELECT past, values, calls, errors, errors_by_class, retried, latency_us_sum, arraySum(mapValues(latency)) AS measured, CAST([], 'Array(Float64)') AS quantiles, bytes_in, bytes_out, cost, first_seen, last_seen, CAST(NULL, 'Nullable(Float64)') AS remaining_ratio, CAST(NULL, 'Nullable(Float64)') AS exhausts_in FROM (SELECT toUInt8(0) AS past, [toString(workspace), toString(customer), toString(currency)] AS values, sum(calls) AS calls, sum(errors) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, sum(attempts_retried) AS retried, sum(latency_us_sum) AS latency_us_sum, CAST(map(), 'Map(UInt16, UInt64)') AS latency, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost, toUInt32(min(window_start)) AS first_seen, toUInt32(max(window_start) + 60) AS last_seen FROM (SELECT workspace, customer, toString(currency) AS currency, window_start, calls, errors, errors_by_class, attempts_retried, latency_us_sum, latency, bytes_in, bytes_out, cost FROM deltas WHERE kind = 'data' AND window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') UNION ALL SELECT workspace, customer, toString(currency) AS currency, window_start, 0, 0, CAST(map(), 'Map(String, UInt64)'), 0, 0, CAST(map(), 'Map(UInt16, UInt64)'), 0, 0, share FROM (SELECT *, usage_costs.cost * units / greatest(quantity, 1) AS share FROM (SELECT toStartOfHour(window_start) AS hour, window_start, workspace, customer, integration, line, endpoint, tier, environment, sum(counted) AS units FROM deltas ARRAY JOIN mapKeys(usage) AS line, mapValues(usage) AS counted WHERE kind = 'data' AND window_start > toDateTime({since:UInt32}, 'UTC') AND window_start <= toDateTime({until:UInt32}, 'UTC') GROUP BY window_start, workspace, hour, customer, integration, line, endpoint, tier, environment) AS used INNER JOIN (SELECT workspace, hour, customer, integration, line, endpoint, tier, environment, currency, cost, quantity FROM usage_costs WHERE month BETWEEN toStartOfMonth(toDateTime({since:UInt32}, 'UTC')) AND toStartOfMonth(toDateTime({until:UInt32}, 'UTC'))) AS usage_costs USING (workspace, hour, customer, integration, line, endpoint, tier, environment))) WHERE 1 GROUP BY past, workspace, customer, currency LIMIT 1000001) SETTINGS max_execution_time = 25, timeout_overflow_mode = 'throw'
+SELECT toUInt8(0) AS past, [toString(workspace), toString(currency)] AS values, sum(calls) AS calls, toUInt64(0) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, toUInt64(0) AS retried, toUInt64(0) AS latency_us_sum, toUInt64(0) AS measured, CAST([], 'Array(Float64)') AS quantiles, toUInt64(0) AS bytes_in, toUInt64(0) AS bytes_out, sum(cost) AS cost, toUInt32(0) AS first_seen, toUInt32(0) AS last_seen, CAST(NULL, 'Nullable(Float64)') AS remaining_ratio, CAST(NULL, 'Nullable(Float64)') AS exhausts_in FROM costs WHERE month = toStartOfMonth(toDateTime({until:UInt32}, 'UTC')) AND day = toDate(toDateTime({until:UInt32}, 'UTC')) GROUP BY workspace, currency LIMIT 1000001 SETTINGS max_execution_time = 25, timeout_overflow_mode = 'throw'
+SELECT toUInt8(0) AS past, [toString(workspace), toString(policy)] AS values, toUInt64(0) AS calls, toUInt64(0) AS errors, CAST(map(), 'Map(String, UInt64)') AS errors_by_class, toUInt64(0) AS retried, toUInt64(0) AS latency_us_sum, toUInt64(0) AS measured, CAST([], 'Array(Float64)') AS quantiles, toUInt64(0) AS bytes_in, toUInt64(0) AS bytes_out, toDecimal128(0, 12) AS cost, toUInt32(min(observed_at)) AS first_seen, toUInt32(max(observed_at)) AS last_seen, CAST(min(toFloat64(remaining) / nullIf(toFloat64(`limit`), 0)), 'Nullable(Float64)') AS remaining_ratio, CAST(min(if(isNull(remaining), NULL, if(isNull(exhausts_at), inf, greatest(toFloat64(exhausts_at) - toFloat64(now64(3)), 0)))), 'Nullable(Float64)') AS exhausts_in FROM quota WHERE observed_at > toDateTime({since:UInt32}, 'UTC') GROUP BY workspace, policy LIMIT 1000001 SETTINGS max_execution_time = 25, timeout_overflow_mode = 'throw'
+");
 }
