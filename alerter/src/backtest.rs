@@ -7,7 +7,9 @@
 //! Rules are evaluated in the last second of every stored window (or of every so many, by their interval): the one moment
 //! at which what ClickHouse holds of the past is what it held then. The live alerter also looks in between, so that
 //! it may fire up to one stored window sooner, and on what lasted less than one. Calls that were counted late are
-//! seen in time here; an alert that exceeded already at the beginning begins there.
+//! seen in time here; an alert that exceeded already at the beginning begins there. Not replayed are rules whose numbers
+//! are in no rollups (quotas, the pipeline's lag), and of money only what events told and flat prices is counted,
+//! not what depends on the month's use.
 
 pub mod episodes;
 pub mod report;
@@ -69,10 +71,10 @@ pub async fn run(
     mut tell: impl FnMut(Timestamp),
 ) -> Result<Report, BacktestError> {
     let (from, until) = order.stretch()?;
-    let history = History::new(clickhouse, &order.rules);
+    let history = History::new(clickhouse, &order.rules, order.stored);
     let mut stage = Stage::new(&order, from);
     // What the first evaluation's windows hold lies before the beginning.
-    let mut at = from - seconds(history.reach(order.stored)).min(from);
+    let mut at = from - seconds(history.reach()).min(from);
     while at < until {
         let end = at.saturating_add(seconds(CHUNK)).min(until);
         let mut rows = history.rows(Chunk { from: at, until: end })?;

@@ -97,12 +97,18 @@ impl Store {
         Ok(rows.into_iter().map(Progress::from).collect())
     }
 
-    /// Asks one question.
-    pub(crate) async fn ask(&self, query: &Query, now: Timestamp) -> Result<Answer, StoreError> {
+    /// Asks one question for an evaluation at `now`, when everything was counted up to `complete_until`.
+    pub(crate) async fn ask(
+        &self,
+        query: &Query,
+        now: Timestamp,
+        complete_until: Timestamp,
+    ) -> Result<Answer, StoreError> {
         let mut question = self.0.query_raw(&query.text());
-        for (name, param) in query.params(now) {
+        for (name, param) in query.params(now, complete_until) {
             question = match param {
                 Param::Seconds(seconds) => question.param(name, seconds),
+                Param::Text(text) => question.param(name, text),
                 Param::Texts(texts) => question.param(name, texts),
             };
         }

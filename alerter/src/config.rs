@@ -123,6 +123,7 @@ pub(crate) fn endpoints(path: &str, routing: &Routing) -> Result<Vec<Endpoint>, 
             Err(message) => problems.push(Problem {
                 file: path.to_owned(),
                 line: webhook.line,
+                column: 0,
                 field: "webhook_configs".to_owned(),
                 message,
                 suggestion: None,

@@ -13,6 +13,8 @@
 pub mod config;
 pub mod metrics;
 
+pub mod matcher;
+pub mod quantity;
 mod rule_file;
 pub mod rules;
 pub mod vocabulary;
@@ -47,6 +49,7 @@ mod pipeline;
 mod resolve;
 mod restore;
 mod rows;
+mod rule_files;
 
 pub use callmeter_documents::Problem as RuleProblem;
 pub use clickhouse::StoreError;

@@ -5,6 +5,7 @@
 //! [`player`] walks the schedule and lets the one [`Evaluator`](crate::evaluate::Evaluator) draw its conclusions.
 //! Promise: pure.
 
+mod edges;
 pub mod history;
 pub mod player;
 pub mod row;

@@ -4,11 +4,11 @@
 //! sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
-    AlerterConfig, AlerterError, AlerterMetrics, RuleSet,
+    AlerterConfig, AlerterError, AlerterMetrics,
     address::Policy,
     clickhouse::{Remembered, Store},
     clock::now,
-    config::{self, check_routing, check_rules},
+    config::{self, check_routing},
     dispatch::{Dispatcher, Notification, NotifyReason, Target, Told},
     evaluate::Evaluator,
     fault::alerts::{self, Docket},
@@ -16,6 +16,7 @@ use crate::{
     notify::Notifier,
     pipeline::Pipeline,
     routing::{Route, Routing},
+    rule_files::RuleFiles,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -38,7 +39,8 @@ pub(crate) async fn start(
     metrics: AlerterMetrics,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AlerterError> {
-    let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
+    let (rule_files, rules) =
+        RuleFiles::load(&config.rules, metrics.clone(), now()).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
     let targets: Vec<Target> = endpoints
         .iter()
@@ -49,7 +51,6 @@ pub(crate) async fn start(
     let (sender, reports) = mpsc::channel(REPORTS);
     let notifier = Notifier::start(endpoints, &policy, &config.external_url, &sender)?;
     drop(sender);
-    metrics.rules.set(rules.rules() as i64);
     info!(rules = rules.rules(), webhooks = targets.len(), "alerter starts");
 
     tokio::pin!(shutdown);
@@ -61,8 +62,8 @@ pub(crate) async fn start(
     };
     let now = now();
     let docket = config.judge_faults.then(|| Docket::restore(&remembered.last, now));
-    let verdicts = docket.iter().flat_map(|_| alerts::keys());
-    let own: Vec<_> = health::keys().into_iter().chain(verdicts).collect();
+    let verdicts = docket.iter().flat_map(|_| alerts::keys()).map(|key| (key, alerts::DIMENSIONS));
+    let own: Vec<_> = health::keys().into_iter().map(|key| (key, &[][..])).chain(verdicts).collect();
     let (evaluator, orphans) = Evaluator::restore(&rules, &own, &remembered.last, now);
     let mut unfinished = Vec::new();
     let dispatcher = routing.map(|routing| {
@@ -70,10 +71,12 @@ pub(crate) async fn start(
         restore(routing.route, targets, &remembered, &unfinished)
     });
     let mut pipeline = Pipeline {
-        schedule: schedule(&rules, &config, now),
+        schedule: Schedule::of(&rules, config.interval(), now),
         rules,
+        rule_files,
+        interval: config.interval(),
         store,
-        evaluator,
+        evaluator: evaluator.with_interval(config.interval()),
         dispatcher,
         notifier,
         metrics,
@@ -108,11 +111,6 @@ async fn remember(store: &Store, receiver: &str) -> Remembered {
         }
         tokio::time::sleep(RETRY).await;
     }
-}
-
-fn schedule(rules: &RuleSet, config: &AlerterConfig, now: Timestamp) -> Schedule {
-    let intervals = rules.groups.iter().map(|group| group.interval.unwrap_or(config.interval()));
-    Schedule::new(intervals.collect(), config.interval(), now)
 }
 
 fn restore(

@@ -124,6 +124,10 @@ fn judge(document: &Document, rules: &RuleSet, problems: &mut Problems) {
             let message = format!("no rule has the name `{name}`");
             problems.add(expectation.line, "alertname", message, closest(name, &names));
         }
+        if let Some(rule) = rules.iter().find(|rule| rule.name == name && !rule.source().is_in_rollups()) {
+            let message = format!("`{name}` measures {}, of which there are no series", rule.metric.word());
+            problems.add(expectation.line, "alertname", message, None);
+        }
         if expectation.eval_time.as_millis() / interval.as_millis().max(1) > MAX_ROUNDS {
             let message =
                 format!("more than {MAX_ROUNDS} evaluations away at every {}", duration::print(interval));

@@ -99,7 +99,7 @@ fn text(report: &Report) -> String {
 fn row(rule: &RuleReport) -> [String; 8] {
     [
         rule.rule.clone(),
-        rule.fired.to_string(),
+        if rule.replayed { rule.fired.to_string() } else { "not replayed".to_owned() },
         rule.alerts.to_string(),
         length(rule.firing_seconds),
         length(rule.longest_seconds),

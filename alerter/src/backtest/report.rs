@@ -9,7 +9,7 @@ use crate::{
         Order,
         episodes::{Episode, Episodes},
     },
-    rules::Texts,
+    rules::{Rule, Texts},
     vocabulary::Dimension,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +38,8 @@ pub struct RuleReport {
     pub group: String,
     /// Name of the rule.
     pub rule: String,
+    /// Whether it was replayed: what it measures is in the rollups.
+    pub replayed: bool,
     /// Times that it would have fired.
     pub fired: usize,
     /// For how many combinations of labels.
@@ -110,7 +112,7 @@ impl Report {
             };
             let (mine, known): (Vec<&Episode>, Vec<&Episode>) =
                 (replayed.iter().filter(ours).collect(), live.iter().filter(theirs).collect());
-            rules.push(matches.report(&rule.group, &rule.name, &mine, &known));
+            rules.push(matches.report(rule, &mine, &known));
         }
         Self { from, until, rules, over_limit, dropped: dropped + dropped_live }
     }
@@ -123,7 +125,7 @@ struct Matches {
 }
 
 impl Matches {
-    fn report(&self, group: &str, rule: &str, replayed: &[&Episode], live: &[&Episode]) -> RuleReport {
+    fn report(&self, rule: &Rule, replayed: &[&Episode], live: &[&Episode]) -> RuleReport {
         let known = self.among(live);
         let new: Vec<bool> = replayed.iter().map(|episode| !known(episode)).collect();
         let would = self.among(replayed);
@@ -138,8 +140,9 @@ impl Matches {
         let mut episodes: Vec<Told> = told.map(|(episode, seen)| tell(episode, seen)).collect();
         episodes.sort_by_key(|told| told.fired_at);
         RuleReport {
-            group: group.to_owned(),
-            rule: rule.to_owned(),
+            group: rule.group.clone(),
+            rule: rule.name.clone(),
+            replayed: rule.source().is_in_rollups(),
             fired: replayed.len(),
             alerts: replayed.iter().map(|episode| &episode.labels).collect::<BTreeSet<_>>().len(),
             firing_seconds: lengths.clone().sum(),

@@ -67,8 +67,9 @@ struct RollupRow {
 }
 
 impl History {
-    pub(super) fn new(clickhouse: &ClickHouseConfig, rules: &RuleSet) -> Self {
-        let queries = query::plan(&rules.iter().collect::<Vec<_>>(), Duration::ZERO);
+    pub(super) fn new(clickhouse: &ClickHouseConfig, rules: &RuleSet, stored: Duration) -> Self {
+        let mut queries = query::plan(&rules.iter().collect::<Vec<_>>(), stored);
+        queries.retain(|query| query.source().is_in_rollups());
         let dimensions: BTreeSet<Dimension> = queries.iter().flat_map(Query::dimensions_seen).collect();
         let dimensions: Vec<Dimension> = dimensions.into_iter().collect();
         let text = text(&dimensions, &queries);
@@ -76,8 +77,8 @@ impl History {
     }
 
     /// How far back the rules look.
-    pub(super) fn reach(&self, stored: Duration) -> Duration {
-        self.queries.iter().map(Query::window).max().unwrap_or_default().max(stored * 2) + stored
+    pub(super) fn reach(&self) -> Duration {
+        self.queries.iter().map(Query::reach).max().unwrap_or_default()
     }
 
     /// The rollups of a part of the history, in the order of their windows.

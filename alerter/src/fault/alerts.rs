@@ -1,24 +1,25 @@
 //! Verdicts as alerts of Callmeter's own: cells and the time enter, changes of state leave; and which other alerts they
 //! make needless.
 //!
-//! One alert per place. Labels: `scope` (us, vendor, shared_credential, region, endpoint, credential), `workspace`, and as
-//! far as they apply `integration`, `endpoint`, `environment`, `customer`; the value is the number of customers
-//! affected. Promise: pure.
+//! One alert per place. Labels: `scope` (us, vendor, shared_credential, region, endpoint, credential), `workspace`, and
+//! `integration`, `endpoint`, `environment`, `customer`, empty where they do not apply; the value is the number of
+//! customers affected. Promise: pure.
 
 use crate::{
     alert::{Observation, RuleKey, Standing, Subject},
-    evaluate::{Evaluator, Freshness},
+    evaluate::{Evaluator, Trust},
     fault::{
         evidence::Cell,
         judge::{Place, Scope, Verdict, judge},
     },
     health::GROUP,
-    rules::{Rule, RuleSet, Texts},
+    quantity::Quantity,
+    rules::{Rule, RuleSet, Terms, Texts},
     transition::{State, Transition},
-    vocabulary::Metric,
+    vocabulary::{Dimension, Metric},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 /// A vendor, a part of it, a shared credential or our own network fails.
 pub const INTEGRATION_FAULT: &str = "IntegrationFault";
@@ -26,6 +27,23 @@ pub const INTEGRATION_FAULT: &str = "IntegrationFault";
 pub const CREDENTIAL_FAULT: &str = "CredentialFault";
 /// How often verdicts are given.
 pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the values of verdicts' alerts stand for, in order; those that do not apply to a scope are empty.
+pub const DIMENSIONS: &[Dimension] = &[
+    Dimension::Workspace,
+    Dimension::Customer,
+    Dimension::Integration,
+    Dimension::Endpoint,
+    Dimension::Environment,
+    Dimension::Scope,
+];
+const TERMS: Terms = Terms {
+    threshold: Quantity::Real(0.0),
+    clear_threshold: None,
+    min_samples: 0,
+    pending_for: Duration::ZERO,
+    keep_firing_for: Duration::ZERO,
+};
 
 /// Rules by name, with the severity of their alerts.
 const RULES: [(&str, &str); 2] = [(INTEGRATION_FAULT, "page"), (CREDENTIAL_FAULT, "warning")];
@@ -83,24 +101,23 @@ impl Docket {
                 group: GROUP,
                 rule,
                 labels: &labels,
-                threshold: 0.0,
-                pending_for: Duration::ZERO,
+                dimensions: DIMENSIONS,
+                terms: &TERMS,
+                overrides: &[],
+                covers: Duration::MAX,
                 annotations: &annotations,
             };
             let ours = verdicts.iter().filter(|verdict| verdict.place.scope.rule() == rule);
-            let observations = ours.map(|verdict| observation(verdict, subject));
-            changes.extend(evaluator.step(subject, observations, Freshness::Current, now).transitions);
+            changes.extend(evaluator.step(subject, ours.map(observation), Trust::All, now).transitions);
         }
         changes
     }
 }
 
-fn observation(verdict: &Verdict, subject: Subject<'_>) -> Observation {
-    let mut labels = subject.labels.clone();
-    labels.extend(verdict.place.labels());
-    labels.insert("alertname".to_owned(), subject.rule.to_owned());
+fn observation(verdict: &Verdict) -> Observation<'static> {
     let standing = if verdict.lasting { Standing::Lingers } else { Standing::Exceeds };
-    Observation { labels, value: verdict.customers as f64, standing }
+    let values = Cow::Owned(verdict.place.values());
+    Observation { values, value: verdict.customers as f64, standing, is_new: false }
 }
 
 impl Scope {
@@ -122,22 +139,18 @@ impl Scope {
 }
 
 impl Place {
-    fn labels(&self) -> Texts {
-        let mut labels = Texts::from([
-            ("workspace".to_owned(), self.workspace.clone()),
-            ("scope".to_owned(), self.scope.word().to_owned()),
-        ]);
-        if self.scope != Scope::Us {
-            labels.insert("integration".to_owned(), self.integration.clone());
-        }
-        let part = match &self.scope {
-            Scope::Us | Scope::Vendor | Scope::SharedCredential => None,
-            Scope::Region(name) => Some(("environment", name)),
-            Scope::Endpoint(name) => Some(("endpoint", name)),
-            Scope::Credential(name) => Some(("customer", name)),
+    /// Its values of [`DIMENSIONS`].
+    fn values(&self) -> Vec<String> {
+        let value = |dimension: &Dimension| match (dimension, &self.scope) {
+            (Dimension::Workspace, _) => self.workspace.clone(),
+            (Dimension::Integration, _) => self.integration.clone(),
+            (Dimension::Scope, scope) => scope.word().to_owned(),
+            (Dimension::Environment, Scope::Region(name))
+            | (Dimension::Endpoint, Scope::Endpoint(name))
+            | (Dimension::Customer, Scope::Credential(name)) => name.clone(),
+            _ => String::new(),
         };
-        labels.extend(part.map(|(label, name)| (label.to_owned(), name.clone())));
-        labels
+        DIMENSIONS.iter().map(value).collect()
     }
 
     fn of_labels(labels: &Texts) -> Option<Self> {
@@ -224,5 +237,12 @@ impl Place {
 fn is_about_calls(rule: &Rule) -> bool {
     let metric = rule.metric;
     metric.quantile().is_some()
-        || matches!(metric, Metric::Errors | Metric::ErrorRate | Metric::RetriedShare | Metric::LatencyMean)
+        || matches!(
+            metric,
+            Metric::Errors
+                | Metric::ErrorRate
+                | Metric::RetriedShare
+                | Metric::RetryAmplification
+                | Metric::LatencyMean
+        )
 }

@@ -8,14 +8,18 @@ use prometheus_client::registry::Registry;
 fn pipeline(now: Timestamp) -> Pipeline {
     let (reports, _) = mpsc::channel(1);
     let policy = Policy { private: Vec::new(), encrypted: true };
+    let metrics = AlerterMetrics::register(&mut Registry::default());
+    let (rule_files, rules) = RuleFiles::load(&[], metrics.clone(), now).expect("no files, no mistakes");
     Pipeline {
-        rules: RuleSet::default(),
+        rules,
+        rule_files,
+        interval: LONGEST_PAUSE,
         store: Store::new(&ClickHouseConfig::default()),
         evaluator: Evaluator::default(),
         dispatcher: None,
         notifier: Notifier::start(Vec::new(), &policy, "", &reports).expect("nothing can be wrong"),
         schedule: Schedule::new(Vec::new(), LONGEST_PAUSE, now),
-        metrics: AlerterMetrics::register(&mut Registry::default()),
+        metrics,
         max_lag: LONGEST_PAUSE,
         rollup_window: LONGEST_PAUSE,
         unstored: Vec::new(),
@@ -25,8 +29,8 @@ fn pipeline(now: Timestamp) -> Pipeline {
     }
 }
 
-#[test]
-fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
+#[tokio::test]
+async fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
     let now = Timestamp::UNIX_EPOCH;
     let notification = Notification {
         id: "msg_1".into(),

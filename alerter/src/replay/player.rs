@@ -1,7 +1,8 @@
 //! The live loop without its world: rows and the schedule's times enter, changes of state leave.
 //!
 //! Promise: pure. Groups are due when the live schedule says so, queries are those that the live loop
-//! would ask, and the evaluator is the live one; counting is taken to keep up.
+//! would ask, and the evaluator is the live one; counting is taken to keep up. Rules whose numbers are in no rollups are
+//! not evaluated: [`crate::vocabulary::Source::is_in_rollups`].
 
 use crate::{
     evaluate::{Evaluator, Freshness},
@@ -71,7 +72,8 @@ impl Player {
     /// Rules before any call.
     pub fn new(rules: RuleSet, pace: Pace) -> Self {
         let all: Vec<_> = rules.iter().collect();
-        let queries = query::plan(&all, pace.stored);
+        let mut queries = query::plan(&all, pace.stored);
+        queries.retain(|query| query.source().is_in_rollups());
         let served = queries.iter().map(|query| query.rules.clone()).collect();
         let places = rules.groups.iter().enumerate();
         let group_of_rule =
@@ -79,7 +81,8 @@ impl Player {
         let intervals =
             rules.groups.iter().map(|group| pace.rounded(group.interval.unwrap_or(pace.interval)));
         let schedule = Schedule::new(intervals.collect(), pace.rounded(pace.interval), pace.start);
-        let (history, evaluator) = (History::new(queries), Evaluator::default());
+        let evaluator = Evaluator::default().with_interval(pace.rounded(pace.interval));
+        let history = History::new(queries);
         Self { group_of_rule, served, history, evaluator, schedule, rules, ahead: pace.ahead }
     }
 

@@ -1,32 +1,32 @@
-//! One query over a window that slides: rows and the time enter, the query's answer leaves.
+//! One query over windows that slide: rows and the time enter, the query's answer leaves.
 //!
-//! Each stored window is added to its group once when it comes into the query's window and taken away once when it
-//! falls out, so that an answer costs what changed and not what the window holds. Promise: pure; the edges
+//! Each stored window is added to its group once when it comes into a window of the query and taken away once when it
+//! falls out, so that an answer costs what changed and not what the windows hold. Promise: pure; the edges
 //! are those that the query gives ClickHouse as parameters.
 
 use crate::{
-    query::{Answer, Group, Param, Query},
-    replay::row::{Key, Sums},
+    query::{Answer, Group, Query},
+    replay::{
+        edges::{self, Edges, Span},
+        row::{Key, Sums},
+    },
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-/// One query and what its window holds.
+/// One query and what its windows hold.
 #[derive(Debug)]
 pub(crate) struct Tally {
     query: Query,
-    /// Window starts in the answer lie above the first and up to the second, seconds since 1970.
-    edges: (u32, u32),
-    /// Group of every key that the history knows; `None` where the filter leaves the key out.
+    edges: Edges,
+    /// Group of every key that the history knows; `None` where the query does not read the key.
     group_of_key: Vec<Option<usize>>,
     places: HashMap<Vec<String>, usize>,
     groups: Vec<Total>,
-    /// What may still come into the window or fall out of it, by window start and group.
+    /// What may still come into a window or fall out of it, by window start and group.
     held: BTreeMap<u32, HashMap<usize, Cell>>,
-    answer: Answer,
-    /// Group behind each place of the answer.
-    answered: Vec<usize>,
-    changed: BTreeSet<usize>,
+    /// The last answer, while it holds.
+    answer: Option<Answer>,
 }
 
 /// Rows that were added together.
@@ -39,39 +39,34 @@ struct Cell {
 #[derive(Debug)]
 struct Total {
     values: Vec<String>,
-    cell: Cell,
-    /// Place in the answer, while there are rows.
-    place: Option<usize>,
+    now: Cell,
+    /// In the window that it is compared with.
+    before: Cell,
+    /// Starts of its stored windows, and whether there were calls.
+    starts: BTreeMap<u32, bool>,
 }
 
 impl Tally {
     pub(crate) fn new(query: Query) -> Self {
         Self {
-            answer: query.answer(Vec::new()),
             query,
-            edges: (0, 0),
+            edges: Edges::default(),
             group_of_key: Vec::new(),
             places: HashMap::new(),
             groups: Vec::new(),
             held: BTreeMap::new(),
-            answered: Vec::new(),
-            changed: BTreeSet::new(),
+            answer: None,
         }
     }
 
     /// Learns a key; keys are numbered in the order in which they are learnt.
     pub(crate) fn learn(&mut self, key: &Key) {
-        let group = self.is_asked_for(key).then(|| self.group(key));
+        let group = self.query.reads(key).then(|| self.group(key));
         self.group_of_key.push(group);
     }
 
-    fn is_asked_for(&self, key: &Key) -> bool {
-        let value = |dimension| key.get(dimension).cloned().unwrap_or_default();
-        self.query.filter().iter().all(|(dimension, choice)| choice.contains(&value(dimension)))
-    }
-
     fn group(&mut self, key: &Key) -> usize {
-        let dimensions = self.answer.dimensions.iter();
+        let dimensions = self.query.dimensions().iter();
         let values: Vec<String> =
             dimensions.map(|dimension| key.get(dimension).cloned().unwrap_or_default()).collect();
         if let Some(place) = self.places.get(&values) {
@@ -79,26 +74,30 @@ impl Tally {
         }
         let place = self.groups.len();
         self.places.insert(values.clone(), place);
-        self.groups.push(Total { values, cell: Cell::default(), place: None });
+        let (now, before) = (Cell::default(), Cell::default());
+        self.groups.push(Total { values, now, before, starts: BTreeMap::new() });
         place
     }
 
-    /// Adds a row of a learnt key; one whose window has fallen out of the query's window changes nothing.
+    /// Adds a row of a learnt key; one that no window of the query can reach any more changes nothing.
     /// Returns whether a further cell is held for it.
     pub(crate) fn add(&mut self, window_start: u32, key: usize, sums: &Sums) -> bool {
         let Some(group) = self.group_of_key.get(key).copied().flatten() else { return false };
-        let (since, until) = self.edges;
-        if window_start <= since {
+        let start = edges::start_of(&self.query, window_start);
+        if start <= self.edges.oldest() {
             return false;
         }
         let sums = self.seen(sums);
-        if window_start <= until {
-            if let Some(total) = self.groups.get_mut(group) {
-                total.cell.add(1, &sums);
+        if let Some(total) = self.groups.get_mut(group) {
+            for (span, cell) in [(self.edges.now, &mut total.now), (self.edges.before, &mut total.before)] {
+                if span.holds(start) {
+                    cell.add(1, &sums);
+                }
             }
-            self.changed.insert(group);
+            *total.starts.entry(start).or_default() |= sums.calls > 0;
         }
-        let cells = self.held.entry(window_start).or_default();
+        self.answer = None;
+        let cells = self.held.entry(start).or_default();
         let before = cells.len();
         cells.entry(group).or_default().add(1, &sums);
         cells.len() > before
@@ -106,6 +105,9 @@ impl Tally {
 
     /// What the query asks of a row.
     fn seen(&self, sums: &Sums) -> Sums {
+        if self.query.is_budget() {
+            return Sums { calls: sums.calls, cost: sums.cost, ..Sums::default() };
+        }
         let latency = if self.query.asks_latency() { sums.latency.clone() } else { BTreeMap::new() };
         let errors_by_class =
             if self.query.asks_classes() { sums.errors_by_class.clone() } else { BTreeMap::new() };
@@ -114,62 +116,82 @@ impl Tally {
 
     /// The answer at `now`, which never goes back; and how many cells are no longer held.
     pub(crate) fn answer(&mut self, now: Timestamp) -> (&Answer, usize) {
-        let (since, until) = edges(&self.query, now);
-        let kept = self.held.split_off(&since.saturating_add(1));
-        let passed = std::mem::replace(&mut self.held, kept);
-        let released = passed.values().map(HashMap::len).sum();
-        let (_, before) = self.edges;
-        for (group, cell) in passed.range(..=before).flat_map(|(_, cells)| cells) {
-            if let Some(total) = self.groups.get_mut(*group) {
-                total.cell.subtract(cell);
-            }
-            self.changed.insert(*group);
-        }
-        if until > before {
-            for (group, cell) in
-                self.held.range(before.saturating_add(1)..=until).flat_map(|(_, cells)| cells)
-            {
-                if let Some(total) = self.groups.get_mut(*group) {
-                    total.cell.add(cell.rows, &cell.sums);
-                }
-                self.changed.insert(*group);
-            }
-        }
-        self.edges = (since, until.max(before));
-        for group in std::mem::take(&mut self.changed) {
-            self.refresh(group);
-        }
-        (&self.answer, released)
-    }
-
-    /// Brings one group of the answer up to its total; a group without rows is not in it.
-    fn refresh(&mut self, group: usize) {
-        let Some(total) = self.groups.get_mut(group) else { return };
-        if total.cell.rows == 0 {
-            let Some(place) = total.place.take() else { return };
-            self.answer.groups.swap_remove(place);
-            self.answered.swap_remove(place);
-            if let Some(moved) = self.answered.get(place).and_then(|moved| self.groups.get_mut(*moved)) {
-                moved.place = Some(place);
-            }
-            return;
-        }
-        let place = match total.place {
-            Some(place) => place,
+        let edges = edges::of(&self.query, now);
+        let from = std::mem::replace(&mut self.edges, edges);
+        let slid = self.slide(from.now, edges.now, |total| &mut total.now)
+            | self.slide(from.before, edges.before, |total| &mut total.before);
+        let kept = self.held.split_off(&edges.oldest().saturating_add(1));
+        let released = std::mem::replace(&mut self.held, kept).values().map(HashMap::len).sum();
+        // Which groups are known changes with time alone.
+        let current = self.answer.take().filter(|_| !slid && edges.known_since.is_none());
+        let answer = match current {
+            Some(answer) => answer,
             None => {
-                let place = self.answer.groups.len();
-                total.place = Some(place);
-                self.answer.groups.push(Group { values: total.values.clone(), ..Group::default() });
-                self.answered.push(group);
-                place
+                let groups = self.shown();
+                self.query.answer(groups)
             }
         };
-        if let Some(shown) = self.answer.groups.get_mut(place) {
-            let values = std::mem::take(&mut shown.values);
-            let quantiles = self.answer.quantiles.iter();
-            let sums = &total.cell.sums;
-            let quantiles = quantiles.map(|quantile| sums.latency_quantile(*quantile)).collect();
-            *shown = Group { values, quantiles, ..sums.into() };
+        (self.answer.insert(answer), released)
+    }
+
+    /// Moves one window on; returns whether that changed a sum.
+    fn slide(&mut self, from: Span, to: Span, cell: fn(&mut Total) -> &mut Cell) -> bool {
+        let mut changed = false;
+        let out = Span { since: from.since, until: from.until.min(to.since) };
+        let into = Span { since: from.until.max(to.since), until: to.until };
+        for (span, apply) in [(out, Cell::subtract as fn(&mut Cell, &Cell)), (into, Cell::merge)] {
+            if span.is_empty() {
+                continue;
+            }
+            for (group, held) in self.held.range(span.range()).flat_map(|(_, cells)| cells) {
+                if let Some(total) = self.groups.get_mut(*group) {
+                    apply(cell(total), held);
+                }
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Every group that has rows in a window, or is known from before it.
+    fn shown(&mut self) -> Vec<Group> {
+        let edges = self.edges;
+        let mut shown = Vec::new();
+        for total in &mut self.groups {
+            total.starts = total.starts.split_off(&edges.oldest().saturating_add(1));
+            for past in [false, true] {
+                let (span, cell) = if past { (edges.before, &total.before) } else { (edges.now, &total.now) };
+                if let Some((first, last)) = total.seen(span, edges.known(past)) {
+                    let stamps = self.query.stamps(first, last);
+                    shown.push(total.group(past, cell, stamps, &self.query));
+                }
+            }
+        }
+        shown
+    }
+}
+
+impl Total {
+    /// Start of the first and of the last stored window with rows in a window, or with calls among those known.
+    fn seen(&self, span: Span, known: Span) -> Option<(u32, u32)> {
+        let range =
+            |span: Span| (!span.is_empty()).then(|| self.starts.range(span.range())).into_iter().flatten();
+        let within = range(span).map(|(start, _)| *start);
+        let known = range(known).filter(|(_, called)| **called).map(|(start, _)| *start);
+        let (mut all, mut back) = (within.clone().chain(known.clone()), known.rev().chain(within.rev()));
+        let (first, last) = (all.next()?, back.next()?);
+        Some(all.chain(back).fold((first, last), |(first, last), start| (first.min(start), last.max(start))))
+    }
+
+    fn group(&self, past: bool, cell: &Cell, (first_seen, last_seen): (u32, u32), query: &Query) -> Group {
+        let sums = &cell.sums;
+        Group {
+            past,
+            values: self.values.clone(),
+            quantiles: query.quantiles().map(|quantile| sums.latency_quantile(quantile)).collect(),
+            first_seen,
+            last_seen,
+            ..sums.into()
         }
     }
 }
@@ -178,6 +200,10 @@ impl Cell {
     fn add(&mut self, rows: u64, sums: &Sums) {
         self.rows += rows;
         self.sums.add(sums);
+    }
+
+    fn merge(&mut self, cell: &Self) {
+        self.add(cell.rows, &cell.sums);
     }
 
     fn subtract(&mut self, cell: &Self) {
@@ -191,11 +217,7 @@ impl From<&Sums> for Group {
         Self {
             calls: sums.calls,
             errors: sums.errors,
-            errors_by_class: sums
-                .errors_by_class
-                .iter()
-                .map(|(class, count)| (class.as_str().to_owned(), *count))
-                .collect(),
+            errors_by_class: sums.errors_by_class.iter().map(|(class, count)| (*class, *count)).collect(),
             retried: sums.retried,
             latency_us_sum: sums.latency_us,
             measured: sums.measured(),
@@ -205,16 +227,4 @@ impl From<&Sums> for Group {
             ..Self::default()
         }
     }
-}
-
-/// Above which window start, and up to which, the query looks at `now`.
-fn edges(query: &Query, now: Timestamp) -> (u32, u32) {
-    let params = query.params(now);
-    let edge = |wanted| {
-        params.iter().find_map(|(name, param)| match param {
-            Param::Seconds(seconds) if *name == wanted => Some(*seconds),
-            _ => None,
-        })
-    };
-    (edge("since").unwrap_or(0), edge("until").unwrap_or(0))
 }

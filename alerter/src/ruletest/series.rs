@@ -32,6 +32,10 @@ pub(crate) enum Measure {
 /// Names that series may have.
 const NAMES: [&str; 7] = ["calls", "errors", "retried", "latency_ms", "bytes_in", "bytes_out", "cost"];
 
+/// Labels that all of them may have: what calls are counted by.
+const DIMENSIONS: [&str; 7] =
+    ["workspace", "customer", "integration", "endpoint", "tier", "environment", "currency"];
+
 /// Reads a series.
 pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
     let (name, labels) = split(text).ok_or_else(|| {
@@ -62,11 +66,11 @@ pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
                     mistakes.push(format!("the label `calls` is a whole number of calls, not `{value}`"));
                 }
             },
-            _ => match Dimension::parse(label) {
+            _ => match Dimension::parse(label).filter(|_| DIMENSIONS.contains(&label.as_str())) {
                 Some(dimension) => {
                     key.insert(dimension, value.clone());
                 }
-                None => mistakes.push(unknown("label", label, Dimension::WORDS)),
+                None => mistakes.push(unknown("label", label, &DIMENSIONS)),
             },
         }
     }

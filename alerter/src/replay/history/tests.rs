@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Three windows, filters and groupings, with and without latency and classes.
+/// Windows, filters and groupings of all kinds, with and without latency, classes and a window before.
 const RULES: &str = "
 groups:
 - name: g
@@ -22,10 +22,12 @@ groups:
   - {alert: B, metric: latency_p95, window: 90s, op: '>', threshold: 0, filter: {customer: {not: [a]}}}
   - {alert: C, metric: errors, window: 10m, op: '>', threshold: 0, filter: {integration: [x], error_class: timeout}}
   - {alert: D, metric: cost, window: 2m, op: '>', threshold: 0, group_by: [customer]}
+  - {alert: E, metric: calls, window: 2m, op: '<', threshold: 9, group_by: [customer]}
+  - {alert: F, metric: calls, window: 2m, op: '>', threshold: 2, group_by: [customer], compare: {with: 5m, as: ratio}}
 ";
 
 fn queries() -> Vec<Query> {
-    let set = RuleSet::parse([("f", RULES)]).expect("valid");
+    let set = RuleSet::parse([("f", RULES)]).unwrap_or_else(|problems| panic!("{problems:?}"));
     plan(&set.iter().collect::<Vec<_>>(), MINUTE)
 }
 
@@ -47,59 +49,64 @@ fn row() -> impl Strategy<Value = Row> {
     )
 }
 
+/// A parameter of a query in seconds.
+fn second(query: &Query, now: Timestamp, name: &str) -> Option<u32> {
+    query.params(now, now).into_iter().find_map(|(known, param)| match param {
+        Param::Seconds(seconds) if known == name => Some(seconds),
+        _ => None,
+    })
+}
+
 /// The groups of a query, recounted from all rows.
-fn recount(query: &Query, rows: &[Row], now: i64) -> BTreeMap<Vec<String>, Sums> {
-    let window = seconds(query);
-    let mut groups: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
-    for row in rows {
-        let start = i64::from(row.window_start);
-        let value = |dimension: &Dimension| row.key.get(dimension).cloned().unwrap_or_default();
-        let asked = query.filter().iter().all(|(dimension, choice)| choice.contains(&value(dimension)));
-        if asked && start > now - window && start <= now {
-            let values = query.answer(Vec::new()).dimensions.iter().map(value).collect();
-            groups.entry(values).or_default().add(&row.sums);
+fn recount(query: &Query, rows: &[Row], now: Timestamp) -> Vec<Group> {
+    let mut groups: BTreeMap<(bool, Vec<String>), (Sums, u32, u32)> = BTreeMap::new();
+    for (past, since, until) in [(false, "since", "until"), (true, "since_before", "until_before")] {
+        let (Some(since), Some(until)) = (second(query, now, since), second(query, now, until)) else {
+            continue;
+        };
+        for row in rows.iter().filter(|row| query.reads(&row.key)) {
+            let start = row.window_start;
+            if start > since && start <= until {
+                let value = |dimension: &Dimension| row.key.get(dimension).cloned().unwrap_or_default();
+                let values = query.dimensions().iter().map(value).collect();
+                let group = groups.entry((past, values)).or_insert((Sums::default(), start, start));
+                group.0.add(&row.sums);
+                (group.1, group.2) = (group.1.min(start), group.2.max(start));
+            }
         }
     }
-    groups
-}
-
-/// The window of a query, seconds.
-fn seconds(query: &Query) -> i64 {
-    let params = query.params(Timestamp::from_second(1_000_000).expect("in range"));
-    match params.first() {
-        Some(("since", Param::Seconds(since))) => 1_000_000 - i64::from(*since),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn wanted(query: &Query, groups: BTreeMap<Vec<String>, Sums>) -> Vec<Group> {
-    let shown = |(values, mut sums): (Vec<String>, Sums)| {
-        let quantiles = query.answer(Vec::new()).quantiles;
-        let quantiles = quantiles.iter().map(|quantile| sums.latency_quantile(*quantile)).collect();
+    let shown = |((past, values), (mut sums, first, last)): ((bool, Vec<String>), (Sums, u32, u32))| {
+        let quantiles = query.quantiles().map(|quantile| sums.latency_quantile(quantile)).collect();
         if !query.asks_latency() {
             sums.latency.clear();
         }
         sums.errors_by_class.retain(|_, count| query.asks_classes() && *count > 0);
-        Group { values, quantiles, ..Group::from(&sums) }
+        Group { past, values, quantiles, first_seen: first, last_seen: last + 60, ..Group::from(&sums) }
     };
-    groups.into_iter().map(shown).collect()
+    // An answer in its own form: what had calls before and has none now is added there.
+    sorted(&query.answer(groups.into_iter().map(shown).collect()))
 }
 
 fn sorted(answer: &Answer) -> Vec<Group> {
-    let mut groups = answer.groups.clone();
+    let both = |group: &Group| [Some(group.clone()), answer.before(group).cloned()];
+    let mut groups: Vec<Group> = answer.groups.iter().flat_map(both).flatten().collect();
     for group in &mut groups {
         group.errors_by_class.retain(|(_, count)| *count > 0);
+        // Compared as text, because nothing measured is NaN.
+        group.quantiles.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = -1.0);
     }
-    groups.sort_by(|left, right| left.values.cmp(&right.values));
+    groups.sort_by(|left, right| (left.past, &left.values).cmp(&(right.past, &right.values)));
     groups
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn a_sliding_window_answers_what_a_recount_of_all_rows_does(
         rows in prop::collection::vec((row(), 0..24_usize), 0..60), steps in prop::collection::vec(0..100_i64, 24)
     ) {
-        let mut history = History::new(queries());
+        let queries = queries();
+        let mut history = History::new(queries.clone());
         let (mut now, mut added) = (1_190, Vec::new());
         for (round, step) in steps.iter().enumerate() {
             // Rows come early, in time and late.
@@ -108,9 +115,10 @@ proptest! {
                 added.push(row.clone());
             }
             now += step;
-            for (place, query) in queries().iter().enumerate() {
-                let answer = history.answer(place, Timestamp::from_second(now).expect("in range")).expect("asked");
-                prop_assert_eq!(sorted(answer), wanted(query, recount(query, &added, now)));
+            let time = Timestamp::from_second(now).expect("in range");
+            for (place, query) in queries.iter().enumerate() {
+                let answer = history.answer(place, time).expect("asked");
+                prop_assert_eq!(sorted(answer), recount(query, &added, time), "{:?}", query);
             }
         }
     }
@@ -126,6 +134,6 @@ fn what_has_fallen_out_of_every_window_is_not_held() {
         for place in 0..history.tallies.len() {
             history.answer(place, Timestamp::from_second(i64::from(minute) * 60).expect("in range"));
         }
-        assert!(history.cells <= 3 + 2 + 10 + 2, "{} cells", history.cells);
+        assert!(history.cells <= 3 + 2 + 10 + 2 + 4 + 9, "{} cells", history.cells);
     }
 }
