@@ -16,6 +16,7 @@ use std::{
 const MAX_NARROWED: usize = 100;
 
 /// Plans the queries that answer all of the rules, given the length of the stored windows.
+#[allow(clippy::mutable_key_type, reason = "a pattern is compared by its text, which never changes")]
 pub fn plan(rules: &[&Rule], stored: Duration) -> Vec<Query> {
     let mut queries: BTreeMap<Key, Query> = BTreeMap::new();
     for (place, rule) in rules.iter().enumerate() {

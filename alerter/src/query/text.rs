@@ -22,7 +22,14 @@ pub(super) fn text(query: &Query) -> String {
         Source::Quota => quota(query),
         Source::Pipeline => String::new(),
     };
-    format!("{select} SETTINGS max_execution_time = {MAX_SECONDS}, timeout_overflow_mode = 'throw'")
+    // Of more groups than can be held no more are begun, so that memory has a bound too; the answer is refused then.
+    let groups = match query.key.source {
+        Source::Calls => {
+            format!(", max_rows_to_group_by = {}, group_by_overflow_mode = 'any'", MAX_GROUPS + 1)
+        }
+        _ => String::new(),
+    };
+    format!("{select} SETTINGS max_execution_time = {MAX_SECONDS}, timeout_overflow_mode = 'throw'{groups}")
 }
 
 /// Sums over the calls of the window, and of the window before.

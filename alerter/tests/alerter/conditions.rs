@@ -246,7 +246,7 @@ fn a_reload_keeps_the_alerts_of_rules_that_stay_and_ends_those_of_rules_that_go(
     let mut evaluator = Evaluator::default();
     let workspace = Group { values: vec!["demo".into()], calls: 9, ..Group::default() };
     for rule in old.iter() {
-        evaluator.evaluate(rule, &answer(rule, &[workspace.clone()]), Current, at(0));
+        evaluator.evaluate(rule, &answer(rule, std::slice::from_ref(&workspace)), Current, at(0));
     }
     let ended = evaluator.adopt(&old, &new, at(30));
     let told: Vec<_> = ended.iter().map(|change| (change.rule.as_str(), change.state.word())).collect();

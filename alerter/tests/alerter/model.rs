@@ -26,7 +26,8 @@ impl Model {
     }
 
     fn is_clear(&self, seen: &Seen) -> bool {
-        !self.exceeds(seen) && !(self.lingers && seen.1.is_some_and(|errors| errors > 2))
+        let bound = if self.lingers { 2 } else { 5 };
+        seen.1.is_none_or(|errors| errors <= bound)
     }
 
     /// Whether the value has exceeded at every evaluation for long enough.
