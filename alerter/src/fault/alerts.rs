@@ -195,16 +195,15 @@ impl Inhibition {
         if !is_verdict(source) || source.state != State::Firing || source.workspace != target.workspace {
             return false;
         }
-        let (Some(place), Some(told)) = (Place::of_labels(&source.labels), Place::of_labels(&target.labels))
-        else {
-            return self.is_about_calls(target)
-                && Place::of_labels(&source.labels).is_some_and(|place| place.covers(&target.labels));
-        };
-        match is_verdict(target) {
-            // Beside the whole vendor its parts are no news. What fails beside our own network is.
-            true => place.integration == told.integration && place.scope.is_whole() && !told.scope.is_whole(),
-            false => self.is_about_calls(target) && place.covers(&target.labels),
+        let Some(place) = Place::of_labels(&source.labels) else { return false };
+        if !is_verdict(target) {
+            return self.is_about_calls(target) && place.covers(&target.labels);
         }
+        // Beside the whole vendor its parts are no news. What fails beside our own network is.
+        let told = Place::of_labels(&target.labels);
+        told.is_some_and(|told| {
+            place.integration == told.integration && place.scope.is_whole() && !told.scope.is_whole()
+        })
     }
 
     fn is_about_calls(&self, alert: &Transition) -> bool {

@@ -214,3 +214,126 @@ fn incidents_are_put_down_to_what_caused_them() {
     // Nobody is woken on a quiet day.
     assert_eq!(table["quiet"].get("right"), Some(&SEEDS));
 }
+
+/// Cells of one vendor: two endpoints for each customer, with so many of ten calls failing now and of a hundred before.
+fn vendor(customers: &[(&str, u64, u64)]) -> Vec<Cell> {
+    let cell = |(customer, now, before): &(&str, u64, u64), endpoint: &str| {
+        let counts = |calls, errors| Counts { calls, errors: [(ErrorClass::Upstream5xx, errors)].into() };
+        Cell {
+            workspace: "w".into(),
+            integration: "crm".into(),
+            endpoint: endpoint.into(),
+            environment: String::new(),
+            customer: (*customer).into(),
+            now: counts(10, *now),
+            before: counts(100, *before),
+        }
+    };
+    customers.iter().flat_map(|customer| ["/a", "/b"].map(|endpoint| cell(customer, endpoint))).collect()
+}
+
+fn minute(minute: i64) -> Timestamp {
+    Timestamp::from_second(minute * 60).expect("in range")
+}
+
+#[test]
+fn a_verdict_is_one_alert_that_goes_on_until_calls_succeed_again() {
+    let mut evaluator = Evaluator::default();
+    let mut docket = Docket::restore(&[], minute(0));
+    let mut hear = |at, cells: &[Cell]| {
+        assert!(docket.is_due(minute(at)));
+        let changes = docket.hear(&mut evaluator, cells, minute(at));
+        assert!(!docket.is_due(minute(at)));
+        changes
+    };
+    assert_eq!(hear(0, &vendor(&[("a", 0, 0), ("b", 0, 0), ("c", 0, 0)])), []);
+    let changes = hear(1, &vendor(&[("a", 9, 0), ("b", 8, 0), ("c", 0, 0)]));
+    let [fired] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!((fired.state, fired.rule.as_str(), fired.value), (State::Firing, alerts::INTEGRATION_FAULT, 2.0));
+    assert_eq!(fired.annotations["summary"], "crm fails: 2 customers affected");
+    assert_eq!((fired.labels["scope"].as_str(), fired.labels["severity"].as_str()), ("vendor", "page"));
+    // It has become usual, and a restart comes between; then calls succeed again.
+    assert_eq!(hear(2, &vendor(&[("a", 9, 90), ("b", 2, 90), ("c", 0, 90)])), []);
+    let own = alerts::keys().map(|key| (key, alerts::DIMENSIONS));
+    let (mut evaluator, orphans) = Evaluator::restore(&RuleSet::default(), &own, &changes, minute(3));
+    assert_eq!(orphans, []);
+    let mut docket = Docket::restore(&changes, minute(3));
+    let usual = vendor(&[("a", 9, 90), ("b", 2, 90), ("c", 0, 90)]);
+    assert_eq!(docket.hear(&mut evaluator, &usual, minute(3)), []);
+    let well = docket.hear(&mut evaluator, &vendor(&[("a", 1, 90), ("b", 0, 90), ("c", 0, 90)]), minute(4));
+    assert_eq!(well.len(), 1, "{well:?}");
+    assert_eq!((well[0].state, &well[0].fingerprint), (State::Resolved, &fired.fingerprint));
+}
+
+#[test]
+fn one_customers_alert_names_the_customer_and_pages_nobody() {
+    let cells = vendor(&[("a", 10, 0), ("b", 0, 0)]);
+    let changes = Docket::restore(&[], minute(0)).hear(&mut Evaluator::default(), &cells, minute(0));
+    let [fired] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!((fired.rule.as_str(), fired.labels["customer"].as_str()), (alerts::CREDENTIAL_FAULT, "a"));
+    assert_eq!(fired.labels["severity"], "warning");
+    assert_eq!(fired.annotations["summary"], "crm fails for a only");
+}
+
+const RULES: &str = "
+groups:
+- name: g
+  rules:
+  - {alert: Fails, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer, integration]}
+  - {alert: Costs, metric: cost, window: 5m, op: '>', threshold: 1, group_by: [customer, integration]}
+";
+
+/// An alert with these labels, such as `integration=crm customer=a`.
+fn alert(group: &str, rule: &str, labels: &str) -> Transition {
+    let labels: Texts = labels
+        .split(' ')
+        .filter_map(|label| label.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Transition {
+        id: String::new(),
+        workspace: "w".into(),
+        rule_group: group.into(),
+        rule: rule.into(),
+        fingerprint: String::new(),
+        labels,
+        annotations: Texts::new(),
+        state: State::Firing,
+        value: 1.0,
+        threshold: 0.0,
+        at: minute(0),
+        starts_at: minute(0),
+        ends_at: None,
+    }
+}
+
+#[test]
+fn verdicts_make_those_alerts_needless_that_they_explain() {
+    let inhibition = Inhibition::new(&RuleSet::parse([("f", RULES)]).expect("valid"));
+    let verdict = |scope: &str| alert(GROUP, alerts::INTEGRATION_FAULT, scope);
+    for (source, rule, target, wanted) in [
+        ("scope=vendor integration=crm", "Fails", "integration=crm customer=a", true),
+        ("scope=vendor integration=crm", "Fails", "integration=mail customer=a", false),
+        ("scope=vendor integration=crm", "Fails", "customer=a", false),
+        ("scope=vendor integration=crm", "Costs", "integration=crm customer=a", false),
+        ("scope=us", "Fails", "integration=mail customer=a", true),
+        ("scope=us", "Costs", "integration=mail customer=a", false),
+        ("scope=endpoint integration=crm endpoint=/a", "Fails", "integration=crm customer=a", true),
+        ("scope=endpoint integration=crm endpoint=/a", "Fails", "integration=crm endpoint=/b", false),
+        ("scope=region integration=crm environment=eu", "Fails", "integration=crm environment=us", false),
+        ("scope=credential integration=crm customer=a", "Fails", "integration=crm customer=a", true),
+        ("scope=credential integration=crm customer=a", "Fails", "integration=crm customer=b", false),
+    ] {
+        let target = alert("g", rule, target);
+        assert_eq!(inhibition.inhibits(&verdict(source), &target), wanted, "{source}: {rule} {target:?}");
+        assert!(!inhibition.inhibits(&target, &verdict(source)));
+        let resolved = Transition { state: State::Resolved, ..verdict(source) };
+        assert!(!inhibition.inhibits(&resolved, &target));
+        let elsewhere = Transition { workspace: "other".into(), ..target };
+        assert!(!inhibition.inhibits(&verdict(source), &elsewhere));
+    }
+    let (whole, part) =
+        (verdict("scope=vendor integration=crm"), verdict("scope=endpoint integration=crm endpoint=/a"));
+    assert!(inhibition.inhibits(&whole, &part) && !inhibition.inhibits(&part, &whole));
+    assert!(!inhibition.inhibits(&whole, &whole) && !inhibition.inhibits(&verdict("scope=us"), &whole));
+}
