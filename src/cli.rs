@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Alert rules
     #[command(subcommand)]
-    Rules(RulesCommand),
+    Rules(crate::rules::args::RulesCommand),
     /// Alerts that are open, and whom they reach
     #[command(subcommand)]
     Alerts(crate::alerts::args::AlertsCommand),
@@ -111,19 +111,6 @@ pub(crate) struct KeysCreateArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RulesCommand {
-    /// Check rule files: every mistake with file and line
-    Check(RulesCheckArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RulesCheckArgs {
-    /// Rule files
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,9 +2,9 @@
 
 use crate::{
     alerts,
-    cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs, RulesCheckArgs, RulesCommand},
+    cli::{Command, ConfigArgs, EnginesCommand, KeysCommand, KeysCreateArgs},
     config::{self, Config},
-    doctor, migrate, partitions, prices, profiles, rebuild, roles, silences, telemetry, up,
+    doctor, migrate, partitions, prices, profiles, rebuild, roles, rules, silences, telemetry, up,
 };
 use anyhow::{Context, bail};
 use callmeter_documents::Problem;
@@ -28,7 +28,7 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
         Command::Keys(KeysCommand::Create(args)) => keys_create(&args),
-        Command::Rules(RulesCommand::Check(args)) => Ok(rules_check(&args)),
+        Command::Rules(command) => rules::rules(command),
         Command::Alerts(command) => alerts::alerts(command),
         Command::Silences(command) => silences::silences(command),
         Command::Profiles(command) => profiles::profiles(command),
@@ -73,16 +73,6 @@ fn keys_create(args: &KeysCreateArgs) -> anyhow::Result<ExitCode> {
         eprintln!("The key is shown this once. To admit it, put this under ingest.keys:\n  - \"{entry}\"");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn rules_check(args: &RulesCheckArgs) -> ExitCode {
-    match callmeter_alerter::check_rules(&args.files) {
-        Ok(rules) => {
-            println!("{} rules in {} groups, no mistakes", rules.rules(), rules.groups.len());
-            ExitCode::SUCCESS
-        }
-        Err(problems) => refused(&problems),
-    }
 }
 
 /// Prints what is wrong with files; the status of a check that found something.

@@ -15,6 +15,7 @@ mod prices;
 mod profiles;
 mod rebuild;
 mod roles;
+mod rules;
 mod silences;
 mod table;
 mod telemetry;

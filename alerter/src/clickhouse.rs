@@ -1,4 +1,5 @@
-//! ClickHouse: questions and rows enter, answers leave. Only this file and those below it speak to the database.
+//! ClickHouse: questions and rows enter, answers leave. Beside the files below it and those named `store`,
+//! the only one that speaks to the database.
 //!
 //! Promise: a write that returned `Ok` is stored; one that did not may or may not be, so it is written
 //! again as it was, which changes nothing. Every call ends within a bound.
@@ -102,18 +103,28 @@ impl Store {
         Self(client)
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.0
+    }
+
     /// How far every partition has been counted.
     pub(crate) async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
         let rows: Vec<ProgressRow> = self.all(self.0.query_raw(PROGRESS)).await?;
         Ok(rows.into_iter().map(Progress::from).collect())
     }
 
-    /// Asks one question.
-    pub(crate) async fn ask(&self, query: &Query, now: Timestamp) -> Result<Answer, StoreError> {
+    /// Asks one question for an evaluation at `now`, when everything was counted up to `complete_until`.
+    pub(crate) async fn ask(
+        &self,
+        query: &Query,
+        now: Timestamp,
+        complete_until: Timestamp,
+    ) -> Result<Answer, StoreError> {
         let mut question = self.0.query_raw(&query.text());
-        for (name, param) in query.params(now) {
+        for (name, param) in query.params(now, complete_until) {
             question = match param {
                 Param::Seconds(seconds) => question.param(name, seconds),
+                Param::Text(text) => question.param(name, text),
                 Param::Texts(texts) => question.param(name, texts),
             };
         }
@@ -192,7 +203,7 @@ impl Store {
     }
 }
 
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     bound: Duration,
     call: impl Future<Output = Result<T, clickhouse::error::Error>>,
 ) -> Result<T, StoreError> {

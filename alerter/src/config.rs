@@ -38,6 +38,8 @@ pub struct AlerterConfig {
     pub rollup_window: SignedDuration,
     /// Where people find Callmeter: stands in every notification.
     pub external_url: String,
+    /// Whether Callmeter says by alerts of its own whose fault it is that calls fail.
+    pub judge_faults: bool,
 }
 
 impl Default for AlerterConfig {
@@ -50,6 +52,7 @@ impl Default for AlerterConfig {
             max_lag: SignedDuration::from_secs(30),
             rollup_window: SignedDuration::from_mins(1),
             external_url: "http://127.0.0.1:8081".into(),
+            judge_faults: true,
         }
     }
 }
@@ -116,6 +119,7 @@ pub(crate) fn endpoints<'a>(
             Err(message) => problems.push(Problem {
                 file: path.to_owned(),
                 line: target.line,
+                column: 0,
                 field: target.path.clone(),
                 message,
                 suggestion: None,

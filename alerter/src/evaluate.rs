@@ -1,26 +1,37 @@
 //! The life of alerts: a rule, its answer and the time enter, changes of state leave.
 //!
 //! Prometheus's semantics. A group that exceeds is pending until it has exceeded at every evaluation
-//! for `for`, then firing (at once when `for` is 0), and resolved as soon as it no longer exceeds. A
-//! group that is missing from the answer, or has fewer calls than `min_samples`, does not exceed. A
+//! for `for`, then firing (at once when `for` is 0), and resolved once it no longer exceeded for
+//! `keep_firing_for` (at once when that is 0). A group that is missing from the answer, or has fewer calls than
+//! `min_samples`, does not exceed; of one that is known and has nothing to measure `no_data` decides. A
 //! pending alert that ends is resolved too, so that nothing is left open in the history.
+//!
+//! Between two evaluations time counts towards `for` only as far as they looked at it: at most the rule's window, or
+//! two intervals if that is more. So an alerter that was down, or could not ask, for an hour does not fire because
+//! of an hour that nobody looked at. After a restart what was counted before is not known and counts anew.
 //!
 //! While the pipeline is behind, calls that were made are not counted yet: a rule then only moves
 //! alerts forward, and only when its metric is a sum that exceeds a lower bound already, which
-//! further calls cannot undo. Nothing resolves, and time spent behind counts towards `for`.
+//! further calls cannot undo. Nothing resolves. While all that is behind are partitions that wait for an operator, rules
+//! whose groups lie in one partition each go on for the groups that have calls since: those are in a partition
+//! that is counted. What is absent stays as it is.
 //!
 //! Promise: pure. It never looks at the clock; the same inputs give the same transitions.
 
 use crate::{
     alert::{Alert, Observation, RuleKey, Standing, Subject, orphaned},
-    measure::measure,
+    measure::{measure, samples},
     query::{Answer, Group},
     rules::{Rule, RuleSet, Texts},
-    transition::{State, Transition, fingerprint},
-    vocabulary::Quantity,
+    transition::{State, Transition},
+    vocabulary::{Dimension, Metric, NoData, Source},
 };
-use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// Most alerts of one rule that are open at a time; further groups start none and are counted.
 pub const MAX_ALERTS_PER_RULE: usize = 10_000;
@@ -30,8 +41,21 @@ pub const MAX_ALERTS_PER_RULE: usize = 10_000;
 pub enum Freshness {
     /// All but the last moments.
     Current,
+    /// All but what partitions hold that have waited for an operator since this time or longer.
+    PartlyStopped(Timestamp),
     /// Calls are missing: absence means nothing.
     Behind,
+}
+
+/// What may be concluded from an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Everything.
+    All,
+    /// What follows from the calls of a group itself; a group without calls says nothing.
+    Seen,
+    /// That a sum is at least as large.
+    AtLeast,
 }
 
 /// What came of one rule's evaluation.
@@ -46,29 +70,64 @@ pub struct Evaluation {
 /// Every open alert.
 #[derive(Debug, Default)]
 pub struct Evaluator {
-    open: BTreeMap<RuleKey, HashMap<String, Alert>>,
+    open: BTreeMap<RuleKey, Open>,
+    /// How often rules without an interval of their own are evaluated.
+    interval: Duration,
+}
+
+/// The open alerts of one rule, by their groups' values.
+#[derive(Debug, Default)]
+struct Open {
+    alerts: HashMap<Vec<String>, Alert>,
+    step: u64,
 }
 
 impl Evaluator {
-    /// Takes up the last known state of every alert. Alerts of rules that are gone are resolved.
+    /// Says how often rules without an interval of their own are evaluated.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Takes up the last known state of every alert. Alerts of rules that are gone, or group by something else now, are
+    /// resolved.
     pub fn restore(
         rules: &RuleSet,
-        own: &[RuleKey],
+        own: &[(RuleKey, &[Dimension])],
         last: &[Transition],
         now: Timestamp,
     ) -> (Self, Vec<Transition>) {
-        let known: Vec<RuleKey> = rules.iter().map(Rule::key).chain(own.iter().cloned()).collect();
+        let own = own.iter().cloned();
+        let known: Vec<_> =
+            rules.iter().map(|rule| (rule.key(), rule.group_by.as_slice())).chain(own).collect();
         let (mut evaluator, mut orphans) = (Self::default(), Vec::new());
         for transition in last.iter().filter(|transition| transition.state != State::Resolved) {
             match owner(&known, transition) {
-                Some(key) => {
-                    let alerts = evaluator.open.entry(key.clone()).or_default();
-                    alerts.insert(transition.fingerprint.clone(), Alert::from(transition));
+                Some((key, values)) => {
+                    let open = evaluator.open.entry(key.clone()).or_default();
+                    open.alerts.insert(values, Alert::from(transition));
                 }
                 None => orphans.push(orphaned(transition, now)),
             }
         }
         (evaluator, orphans)
+    }
+
+    /// Goes over from one set of rules to another: alerts of rules that stay go on, and those of rules that are gone, or
+    /// group by something else now, are resolved.
+    pub fn adopt(&mut self, old: &RuleSet, new: &RuleSet, now: Timestamp) -> Vec<Transition> {
+        let kept: HashMap<RuleKey, &[Dimension]> =
+            new.iter().map(|rule| (rule.key(), rule.group_by.as_slice())).collect();
+        let gone = old.iter().filter(|rule| kept.get(&rule.key()).is_none_or(|by| *by != rule.group_by));
+        let mut ended = Vec::new();
+        for rule in gone {
+            let subject = rule.subject(self.interval);
+            if let Some(mut open) = self.open.remove(&rule.key()) {
+                ended.extend(end(open.alerts.drain().collect(), &subject, now));
+            }
+        }
+        ended
     }
 
     /// Evaluates one rule over one answer.
@@ -79,136 +138,201 @@ impl Evaluator {
         freshness: Freshness,
         now: Timestamp,
     ) -> Evaluation {
-        let moves = freshness == Freshness::Current || rule.metric.is_growing_sum() && rule.op.grows();
-        if !moves {
-            return Evaluation::default();
-        }
-        let any_open = self.open.get(&rule.key()).is_some_and(|alerts| !alerts.is_empty());
-        let observe = |group| observe(rule, answer, group, any_open);
-        let observations = answer.groups.iter().filter_map(observe);
-        self.step(rule.subject(), observations, freshness, now)
+        let Some(trust) = trust(rule, answer, freshness, now) else { return Evaluation::default() };
+        let any_open = self.open.get(&rule.key()).is_some_and(|open| !open.alerts.is_empty());
+        let observations = answer
+            .select(rule)
+            .filter(|group| trust != Trust::Seen || group.calls > 0)
+            .filter_map(|group| observe(rule, answer, group, trust, now))
+            .filter(|observation| any_open || observation.standing == Standing::Exceeds);
+        self.step(rule.subject(self.interval), observations, trust, now)
     }
 
-    /// Moves the alerts of one subject; an alert without an observation is clear.
-    pub fn step(
+    /// Moves the alerts of one subject; where everything is trusted, an alert without an observation is clear.
+    pub fn step<'o>(
         &mut self,
         subject: Subject<'_>,
-        observations: impl IntoIterator<Item = Observation>,
-        freshness: Freshness,
+        observations: impl IntoIterator<Item = Observation<'o>>,
+        trust: Trust,
         now: Timestamp,
     ) -> Evaluation {
-        let alerts = self.open.entry(subject.key()).or_default();
-        let (mut evaluation, mut kept) = (Evaluation::default(), HashSet::new());
+        let open = self.open.entry(subject.key()).or_default();
+        open.step += 1;
+        let (mut evaluation, mut over) = (Evaluation::default(), Vec::new());
         for observation in observations {
-            let print = fingerprint(&observation.labels);
-            if observation.standing == Standing::Exceeds && !alerts.contains_key(&print) {
-                if alerts.len() >= MAX_ALERTS_PER_RULE {
+            if trust == Trust::AtLeast && observation.standing != Standing::Exceeds {
+                continue;
+            }
+            if !open.alerts.contains_key(&*observation.values) {
+                if observation.standing != Standing::Exceeds || observation.is_new {
+                    continue;
+                }
+                if open.alerts.len() >= MAX_ALERTS_PER_RULE {
                     evaluation.over_limit += 1;
                     continue;
                 }
-                evaluation.transitions.extend(begin(alerts, &print, &observation, subject, now));
+                evaluation.transitions.extend(begin(open, &observation, &subject, now));
             }
-            let Some(alert) = alerts.get_mut(&print) else { continue };
-            alert.value = observation.value;
-            if observation.standing == Standing::Exceeds && alert.is_ripe(subject.pending_for, now) {
-                alert.fire(now);
-                evaluation.transitions.push(alert.transition(subject, &print, State::Firing, now));
+            let step = open.step;
+            let Some(alert) = open.alerts.get_mut(&*observation.values) else { continue };
+            alert.step = step;
+            alert.note(observation.value);
+            let terms = subject.terms_for(&observation.values);
+            if observation.standing == Standing::Exceeds {
+                alert.exceed(subject.covers, now);
+                if alert.is_ripe(terms.pending_for) {
+                    alert.fire(now);
+                    evaluation.transitions.push(alert.transition(&subject, terms, State::Firing, now));
+                }
             }
-            if alert.goes_on(observation.standing) {
-                kept.insert(print);
+            if !alert.goes_on(observation.standing, terms.keep_firing_for, now) {
+                over.extend(open.alerts.remove_entry(&*observation.values));
             }
         }
-        if freshness == Freshness::Current {
-            evaluation.transitions.extend(end(alerts, &kept, subject, now));
+        if trust == Trust::All {
+            let step = open.step;
+            over.extend(open.alerts.extract_if(|values, alert| {
+                let keep = subject.terms_for(values).keep_firing_for;
+                alert.step != step && !alert.goes_on(Standing::Clear, keep, now)
+            }));
         }
+        evaluation.transitions.extend(end(over, &subject, now));
         evaluation
     }
 
     /// How many alerts are firing.
     pub fn firing(&self) -> usize {
-        self.open.values().flat_map(HashMap::values).filter(|alert| alert.firing).count()
+        self.open.values().flat_map(|open| open.alerts.values()).filter(|alert| alert.firing).count()
+    }
+
+    /// How many alerts are pending.
+    pub fn pending(&self) -> usize {
+        self.open.values().flat_map(|open| open.alerts.values()).filter(|alert| !alert.firing).count()
+    }
+}
+
+/// What a rule may conclude from an answer; `None`: nothing.
+fn trust(rule: &Rule, answer: &Answer, freshness: Freshness, now: Timestamp) -> Option<Trust> {
+    let window = SignedDuration::try_from(answer.window).unwrap_or(SignedDuration::MAX);
+    let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
+    match freshness {
+        _ if rule.source() == Source::Pipeline => Some(Trust::All),
+        Freshness::Current => Some(Trust::All),
+        Freshness::PartlyStopped(stopped)
+            if stopped <= since
+                && rule.source().slides()
+                && rule.compare.is_none()
+                && rule.groups_have_one_partition() =>
+        {
+            Some(Trust::Seen)
+        }
+        Freshness::PartlyStopped(_) | Freshness::Behind => {
+            let grows = rule.metric.is_growing_sum() && rule.op.grows() && rule.compare.is_none();
+            grows.then_some(Trust::AtLeast)
+        }
     }
 }
 
 /// Opens an alert; it is pending unless it may fire at once.
 fn begin(
-    alerts: &mut HashMap<String, Alert>,
-    print: &str,
-    observation: &Observation,
-    subject: Subject<'_>,
+    open: &mut Open,
+    observation: &Observation<'_>,
+    subject: &Subject<'_>,
     now: Timestamp,
 ) -> Option<Transition> {
-    let alert = Alert::starting(observation, now);
-    let pending = alert.transition(subject, print, State::Pending, now);
-    alerts.insert(print.to_owned(), alert);
-    (!subject.pending_for.is_zero()).then_some(pending)
+    let alert = Alert::starting(subject, observation, now);
+    let terms = subject.terms_for(&observation.values);
+    let pending = alert.transition(subject, terms, State::Pending, now);
+    open.alerts.insert(observation.values.to_vec(), alert);
+    (!terms.pending_for.is_zero()).then_some(pending)
 }
 
-/// Ends every alert that is not kept, in the order of their fingerprints.
-fn end(
-    alerts: &mut HashMap<String, Alert>,
-    kept: &HashSet<String>,
-    subject: Subject<'_>,
+/// Ends alerts, in the order of their fingerprints.
+fn end(mut ended: Vec<(Vec<String>, Alert)>, subject: &Subject<'_>, now: Timestamp) -> Vec<Transition> {
+    ended.sort_by(|left, right| left.1.print.cmp(&right.1.print));
+    let resolved = |(values, alert): (Vec<String>, Alert)| {
+        alert.transition(subject, subject.terms_for(&values), State::Resolved, now)
+    };
+    ended.into_iter().map(resolved).collect()
+}
+
+/// How one group stands; `None` when that cannot be trusted.
+fn observe<'a>(
+    rule: &'a Rule,
+    answer: &Answer,
+    group: &'a Group,
+    trust: Trust,
     now: Timestamp,
-) -> Vec<Transition> {
-    let mut ended: Vec<(String, Alert)> = alerts.extract_if(|print, _| !kept.contains(print)).collect();
-    ended.sort_by(|left, right| left.0.cmp(&right.0));
-    ended.into_iter().map(|(print, alert)| alert.transition(subject, &print, State::Resolved, now)).collect()
+) -> Option<Observation<'a>> {
+    let values = values(rule, answer, group);
+    let terms = rule.terms_for(&values);
+    let (value, standing) = match measure(rule, answer, group, now) {
+        Some(_) if samples(rule, answer, group) < terms.min_samples => (f64::NAN, Standing::Clear),
+        Some(value) => (value.as_f64(), terms.standing(rule.op, value)),
+        None if trust == Trust::AtLeast => return None,
+        None => (f64::NAN, unmeasured(rule.no_data)),
+    };
+    let age = now.as_second().saturating_sub(i64::from(group.first_seen));
+    let is_new = !rule.new_group_delay.is_zero() && age < rule.new_group_delay.as_secs() as i64;
+    Some(Observation { values, value, standing, is_new })
 }
 
-/// How one group stands; `None` when that cannot matter.
-fn observe(rule: &Rule, answer: &Answer, group: &Group, any_open: bool) -> Option<Observation> {
-    if group.calls < rule.min_samples {
-        return None;
+fn unmeasured(no_data: NoData) -> Standing {
+    match no_data {
+        NoData::Ok => Standing::Clear,
+        NoData::Keep => Standing::Unknown,
+        NoData::Alert => Standing::Exceeds,
     }
-    let value = measure(rule, answer, group)?;
-    let standing = rule.standing(value);
-    (any_open || standing == Standing::Exceeds).then(|| Observation {
-        labels: labels(rule, answer, group),
-        value: value.as_f64(),
-        standing,
-    })
 }
 
-fn labels(rule: &Rule, answer: &Answer, group: &Group) -> Texts {
-    let names = answer.dimensions.iter().map(|dimension| dimension.word().to_owned());
-    let mut labels: Texts = rule.labels.clone();
-    labels.extend(names.zip(group.values.iter().cloned()));
-    labels.insert("alertname".to_owned(), rule.name.clone());
-    labels
+/// A group's values of the rule's own dimensions; those that it pins are left out.
+fn values<'a>(rule: &Rule, answer: &Answer, group: &'a Group) -> Cow<'a, [String]> {
+    if rule.group_by.len() == answer.dimensions.len() {
+        return Cow::Borrowed(&group.values);
+    }
+    let named = answer.dimensions.iter().zip(&group.values);
+    let ours = named.filter(|(dimension, _)| rule.group_by.contains(dimension));
+    Cow::Owned(ours.map(|(_, value)| value.clone()).collect())
 }
 
 impl Rule {
     /// What tells it apart.
     pub fn key(&self) -> RuleKey {
-        self.subject().key()
+        (self.group.clone(), self.name.clone(), self.labels.clone())
     }
 
-    fn subject(&self) -> Subject<'_> {
+    fn subject(&self, interval: Duration) -> Subject<'_> {
+        let twice = self.interval.unwrap_or(interval).saturating_mul(2);
+        let looks_back = self.metric == Metric::NoTrafficFor || !self.source().slides();
+        let window = if looks_back { Duration::ZERO } else { self.window };
         Subject {
             group: &self.group,
             rule: &self.name,
             labels: &self.labels,
-            threshold: self.threshold.as_f64(),
-            pending_for: self.pending_for,
+            dimensions: &self.group_by,
+            terms: &self.terms,
+            overrides: &self.overrides,
+            covers: window.max(twice),
             annotations: &self.annotations,
         }
     }
-
-    fn standing(&self, value: Quantity) -> Standing {
-        if self.op.holds(value, self.threshold) {
-            return Standing::Exceeds;
-        }
-        let lingers = self.clear_threshold.is_some_and(|clear| self.op.holds(value, clear));
-        if lingers { Standing::Lingers } else { Standing::Clear }
-    }
 }
 
-/// The rule that an alert belongs to: of rules with the same name, the one with most labels in common.
-fn owner<'k>(known: &'k [RuleKey], alert: &Transition) -> Option<&'k RuleKey> {
+/// The rule that an alert belongs to, and its group's values: of rules with the same name, the one with most labels in
+/// common.
+fn owner<'k>(known: &'k [(RuleKey, &[Dimension])], alert: &Transition) -> Option<(&'k RuleKey, Vec<String>)> {
     let carries = |labels: &Texts| labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value));
+    let values = |dimensions: &[Dimension]| -> Option<Vec<String>> {
+        dimensions.iter().map(|dimension| alert.labels.get(dimension.word()).cloned()).collect()
+    };
+    // Whatever else the alert has is a dimension that the rule does not group by any more.
+    let whole =
+        |labels: &Texts, dimensions: &[Dimension]| labels.len() + dimensions.len() + 1 == alert.labels.len();
     known
         .iter()
-        .filter(|(group, rule, labels)| *group == alert.rule_group && *rule == alert.rule && carries(labels))
-        .max_by_key(|(_, _, labels)| labels.len())
+        .filter(|((group, rule, labels), by)| {
+            *group == alert.rule_group && *rule == alert.rule && carries(labels) && whole(labels, by)
+        })
+        .filter_map(|(key, by)| Some((key, values(by)?)))
+        .max_by_key(|((_, _, labels), _)| labels.len())
 }

@@ -4,13 +4,14 @@
 
 use crate::{
     alert::{Observation, RuleKey, Standing, Subject},
-    evaluate::{Evaluator, Freshness},
+    evaluate::{Evaluator, Trust},
     progress::Progress,
-    rules::Texts,
+    quantity::Quantity,
+    rules::{Terms, Texts},
     transition::Transition,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Rule group of these alerts.
 pub const GROUP: &str = "callmeter";
@@ -54,17 +55,15 @@ pub fn pipeline(
         Some(_) => "counting of calls is {{ $value | humanizeDuration }} behind; alerts are held",
         None => "no aggregator has reported its progress; alerts are held",
     };
-    let labels = severity();
-    let annotations = Texts::from([("summary".to_owned(), summary.to_owned())]);
-    let subject = Subject {
-        group: GROUP,
+    let condition = Condition {
         rule: PIPELINE_LAGGING,
-        labels: &labels,
         threshold: bound,
         pending_for: max_lag,
-        annotations: &annotations,
+        summary: summary.to_owned(),
+        exceeds,
+        value: lag_seconds.unwrap_or(0.0),
     };
-    step(evaluator, subject, exceeds, lag_seconds.unwrap_or(0.0), now)
+    condition.step(evaluator, now)
 }
 
 /// Judges which partitions wait for an operator; fires at once.
@@ -73,17 +72,15 @@ pub fn stopped(evaluator: &mut Evaluator, stopped: &[&Progress], now: Timestamp)
         [] => "no partition waits for an operator any more".to_owned(),
         _ => waiting(stopped),
     };
-    let labels = severity();
-    let annotations = Texts::from([("summary".to_owned(), literal(&summary))]);
-    let subject = Subject {
-        group: GROUP,
+    let condition = Condition {
         rule: PARTITION_STOPPED,
-        labels: &labels,
         threshold: 0.0,
         pending_for: Duration::ZERO,
-        annotations: &annotations,
+        summary: literal(&summary),
+        exceeds: !stopped.is_empty(),
+        value: stopped.len() as f64,
     };
-    step(evaluator, subject, !stopped.is_empty(), stopped.len() as f64, now)
+    condition.step(evaluator, now)
 }
 
 /// How many partitions wait, and the first of them with source and reason.
@@ -109,40 +106,62 @@ fn literal(text: &str) -> String {
 /// Judges how many rounds in a row failed, and why the last one did.
 pub fn store(evaluator: &mut Evaluator, failures: u32, error: &str, now: Timestamp) -> Vec<Transition> {
     let error: String = literal(error).chars().take(MAX_ERROR_CHARS).collect();
-    let labels = severity();
     let summary = if failures == 0 {
         "rules are evaluated again".to_owned()
     } else {
         format!("rules cannot be evaluated: {error}")
     };
-    let annotations = Texts::from([("summary".to_owned(), summary)]);
-    let subject = Subject {
-        group: GROUP,
+    let condition = Condition {
         rule: STORE_UNREACHABLE,
-        labels: &labels,
         threshold: f64::from(FAILED_ROUNDS),
         pending_for: Duration::ZERO,
-        annotations: &annotations,
+        summary,
+        exceeds: failures >= FAILED_ROUNDS,
+        value: f64::from(failures),
     };
-    step(evaluator, subject, failures >= FAILED_ROUNDS, f64::from(failures), now)
+    condition.step(evaluator, now)
 }
 
 fn severity() -> Texts {
     Texts::from([("severity".to_owned(), "page".to_owned())])
 }
 
-fn step(
-    evaluator: &mut Evaluator,
-    subject: Subject<'_>,
+/// One of the own conditions, as it stands now.
+struct Condition {
+    rule: &'static str,
+    threshold: f64,
+    pending_for: Duration,
+    /// A template.
+    summary: String,
     exceeds: bool,
     value: f64,
-    now: Timestamp,
-) -> Vec<Transition> {
-    let mut labels = subject.labels.clone();
-    labels.insert("alertname".to_owned(), subject.rule.to_owned());
-    let standing = if exceeds { Standing::Exceeds } else { Standing::Clear };
-    let observation = Observation { labels, value, standing };
-    evaluator.step(subject, [observation], Freshness::Current, now).transitions
+}
+
+impl Condition {
+    fn step(self, evaluator: &mut Evaluator, now: Timestamp) -> Vec<Transition> {
+        let terms = Terms {
+            threshold: Quantity::Real(self.threshold),
+            clear_threshold: None,
+            min_samples: 0,
+            pending_for: self.pending_for,
+            keep_firing_for: Duration::ZERO,
+        };
+        let subject = Subject {
+            group: GROUP,
+            rule: self.rule,
+            labels: &severity(),
+            dimensions: &[],
+            terms: &terms,
+            overrides: &[],
+            // What the own conditions look at does not begin with the evaluation before.
+            covers: Duration::MAX,
+            annotations: &Texts::from([("summary".to_owned(), self.summary)]),
+        };
+        let standing = if self.exceeds { Standing::Exceeds } else { Standing::Clear };
+        let observation =
+            Observation { values: Cow::Borrowed(&[]), value: self.value, standing, is_new: false };
+        evaluator.step(subject, [observation], Trust::All, now).transitions
+    }
 }
 
 #[cfg(test)]

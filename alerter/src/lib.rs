@@ -13,6 +13,8 @@
 pub mod config;
 pub mod metrics;
 
+pub mod matcher;
+pub mod quantity;
 mod rule_file;
 pub mod rules;
 pub mod vocabulary;
@@ -27,8 +29,12 @@ pub mod schedule;
 pub mod template;
 pub mod transition;
 
+pub mod backtest;
+pub mod fault;
 pub mod matchers;
+pub mod replay;
 pub mod routing;
+pub mod ruletest;
 pub mod time_interval;
 
 pub mod dispatch;
@@ -53,6 +59,7 @@ mod pipeline;
 mod resolve;
 mod restore;
 mod rows;
+mod rule_files;
 mod send_test;
 
 pub use callmeter_documents::Problem as RuleProblem;

@@ -3,18 +3,51 @@
 //! Promise: pure. Nothing to divide by, or nothing measured, is no value and never 0.
 
 use crate::{
+    quantity::Quantity,
     query::{Answer, Group},
     rules::{Classes, Rule},
-    vocabulary::{Dimension, Metric, Quantity},
+    vocabulary::{Comparison, Dimension, Metric},
 };
 use callmeter_schemas::ErrorClass;
+use jiff::Timestamp;
+use std::time::Duration;
 
 /// Classes that mean the vendor wants fewer calls.
 const THROTTLED: [ErrorClass; 3] =
     [ErrorClass::RateLimited, ErrorClass::QuotaExhausted, ErrorClass::ThrottledSoft];
 
-/// The value of a rule's metric in one group.
-pub fn measure(rule: &Rule, answer: &Answer, group: &Group) -> Option<Quantity> {
+/// The value of a rule's metric in one group, held against the window before if the rule says so.
+pub fn measure(rule: &Rule, answer: &Answer, group: &Group, now: Timestamp) -> Option<Quantity> {
+    let value = plain(rule, answer, group, now)?;
+    let Some(compare) = rule.compare else { return Some(value) };
+    let before = answer
+        .before(group)
+        .map_or_else(|| nothing(rule.metric), |before| plain(rule, answer, before, now))?;
+    match compare.comparison {
+        Comparison::Ratio => value.over(before),
+        Comparison::Difference => Some(value.less(before)),
+    }
+}
+
+/// How many calls a value stands on; of two windows that are compared the fewer ones, and for sums those before: that
+/// there are fewer now is what may be looked for.
+pub fn samples(rule: &Rule, answer: &Answer, group: &Group) -> u64 {
+    if rule.compare.is_none() {
+        return group.calls;
+    }
+    let before = answer.before(group).map_or(0, |before| before.calls);
+    if rule.metric.is_growing_sum() { before } else { before.min(group.calls) }
+}
+
+/// What no calls at all measure.
+fn nothing(metric: Metric) -> Option<Quantity> {
+    match metric {
+        Metric::Cost => Some(Quantity::Money(0)),
+        metric => metric.is_zero_without_calls().then_some(Quantity::Real(0.0)),
+    }
+}
+
+fn plain(rule: &Rule, answer: &Answer, group: &Group, now: Timestamp) -> Option<Quantity> {
     let real = |count: u64| Some(Quantity::Real(count as f64));
     match rule.metric {
         Metric::Calls => real(group.calls),
@@ -22,16 +55,42 @@ pub fn measure(rule: &Rule, answer: &Answer, group: &Group) -> Option<Quantity> 
         Metric::ErrorRate => share(errors(group, rule.error_classes.as_ref()), group.calls),
         Metric::ThrottledShare => share(counted(group, |class| THROTTLED.contains(&class)), group.calls),
         Metric::RetriedShare => share(group.retried, group.calls),
+        Metric::RetryAmplification => share(group.calls, group.calls.saturating_sub(group.retried)),
         Metric::LatencyMean => mean_ms(group),
-        Metric::LatencyP50 | Metric::LatencyP90 | Metric::LatencyP95 | Metric::LatencyP99 => {
-            let place =
-                answer.quantiles.iter().position(|quantile| Some(*quantile) == rule.metric.quantile())?;
-            group.quantiles.get(place).filter(|value| value.is_finite()).map(|value| Quantity::Real(*value))
-        }
-        Metric::Cost => has_currency(answer, group).then_some(Quantity::Money(group.cost)),
+        Metric::LatencyP50
+        | Metric::LatencyP75
+        | Metric::LatencyP90
+        | Metric::LatencyP95
+        | Metric::LatencyP99
+        | Metric::LatencyP999 => quantile(rule.metric, answer, group),
         Metric::BytesIn => real(group.bytes_in),
         Metric::BytesOut => real(group.bytes_out),
+        Metric::NoTrafficFor => {
+            let silent = now.as_second().saturating_sub(i64::from(group.last_seen));
+            Some(Quantity::Real(silent.max(0) as f64))
+        }
+        Metric::Cost => has_currency(answer, group).then_some(Quantity::Money(group.cost)),
+        Metric::SpendRate => {
+            has_currency(answer, group).then(|| per_hour(Quantity::Money(group.cost), answer.window))
+        }
+        Metric::BudgetSpent => {
+            let budget = rule.budget?.amount;
+            has_currency(answer, group).then_some(Quantity::Money(group.cost))?.over(budget)
+        }
+        Metric::QuotaRemainingRatio => group.remaining_ratio.map(Quantity::Real),
+        Metric::QuotaExhaustsIn => group.exhausts_in.map(Quantity::Real),
+        Metric::PipelineLag => group.lag.map(Quantity::Real),
     }
+}
+
+fn quantile(metric: Metric, answer: &Answer, group: &Group) -> Option<Quantity> {
+    let place = answer.quantiles.iter().position(|quantile| Some(*quantile) == metric.quantile())?;
+    group.quantiles.get(place).filter(|value| value.is_finite()).map(|value| Quantity::Real(*value))
+}
+
+fn per_hour(cost: Quantity, window: Duration) -> Quantity {
+    let hours = window.as_secs_f64() / 3_600.0;
+    Quantity::Real(cost.as_f64() / hours)
 }
 
 fn errors(group: &Group, classes: Option<&Classes>) -> u64 {
@@ -42,9 +101,8 @@ fn errors(group: &Group, classes: Option<&Classes>) -> u64 {
 }
 
 fn counted(group: &Group, wanted: impl Fn(ErrorClass) -> bool) -> u64 {
-    let class = |word: &str| ErrorClass::parse(word).unwrap_or(ErrorClass::Unknown);
-    let wanted = |word: &str| class(word) != ErrorClass::Ok && wanted(class(word));
-    group.errors_by_class.iter().filter(|(word, _)| wanted(word)).map(|(_, count)| count).sum()
+    let wanted = |class: ErrorClass| class != ErrorClass::Ok && wanted(class);
+    group.errors_by_class.iter().filter(|(class, _)| wanted(*class)).map(|(_, count)| count).sum()
 }
 
 fn share(part: u64, whole: u64) -> Option<Quantity> {
@@ -58,74 +116,9 @@ fn mean_ms(group: &Group) -> Option<Quantity> {
 
 /// Calls without cost have no currency: they spend nothing rather than 0 of something.
 fn has_currency(answer: &Answer, group: &Group) -> bool {
-    let place = answer.dimensions.iter().position(|dimension| *dimension == Dimension::Currency);
-    place.and_then(|place| group.values.get(place)).is_some_and(|currency| !currency.is_empty())
+    let currency = answer.place(Dimension::Currency).and_then(|place| group.values.get(place));
+    currency.is_some_and(|currency| !currency.is_empty())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{query::plan, rules::RuleSet};
-    use std::time::Duration;
-
-    fn group() -> Group {
-        Group {
-            values: vec!["demo".into(), "USD".into()],
-            calls: 10,
-            errors: 4,
-            errors_by_class: vec![
-                ("validation".into(), 1),
-                ("rate_limited".into(), 2),
-                ("timeout".into(), 1),
-            ],
-            retried: 3,
-            latency_us_sum: 9_000,
-            measured: 3,
-            quantiles: vec![2.5],
-            bytes_in: 7,
-            bytes_out: 8,
-            cost: 4_200_000_000,
-        }
-    }
-
-    #[track_caller]
-    fn check(metric: &str, group: &Group, wanted: Option<f64>) {
-        let text = format!(
-            "groups: [{{name: g, rules: [{{alert: A, metric: {metric}, window: 1m, op: '>', threshold: 0, group_by: [currency]}}]}}]"
-        );
-        let set = RuleSet::parse([("f", text.as_str())]).expect("valid");
-        let rule = set.iter().next().expect("one");
-        let answer = plan(&[rule], Duration::ZERO)[0].answer(vec![group.clone()]);
-        assert_eq!(measure(rule, &answer, group).map(Quantity::as_f64), wanted, "{metric}");
-    }
-
-    #[test]
-    fn every_metric_is_computed_from_the_sums() {
-        check("calls", &group(), Some(10.0));
-        check("errors", &group(), Some(4.0));
-        check("error_rate", &group(), Some(0.4));
-        check("errors, filter: {error_class: {not: validation}}", &group(), Some(3.0));
-        check("error_rate, filter: {error_class: [timeout, validation]}", &group(), Some(0.2));
-        check("throttled_share", &group(), Some(0.2));
-        check("retried_share", &group(), Some(0.3));
-        check("latency_mean", &group(), Some(3.0));
-        check("latency_p95", &group(), Some(2.5));
-        check("cost", &group(), Some(0.0042));
-        check("bytes_in", &group(), Some(7.0));
-        check("bytes_out", &group(), Some(8.0));
-    }
-
-    #[test]
-    fn nothing_measured_is_no_value() {
-        let empty = Group {
-            values: vec!["demo".into(), String::new()],
-            quantiles: vec![f64::NAN],
-            ..Group::default()
-        };
-        for metric in
-            ["error_rate", "throttled_share", "retried_share", "latency_mean", "latency_p95", "cost"]
-        {
-            check(metric, &empty, None);
-        }
-    }
-}
+mod tests;

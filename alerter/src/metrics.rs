@@ -37,10 +37,16 @@ pub struct AlerterMetrics {
     pub evaluations: Counter,
     pub evaluation_failures: Counter,
     pub evaluations_held: Counter,
+    pub evaluations_missed: Counter,
     pub evaluation_seconds: Histogram,
+    pub evaluation_delay: Histogram,
     pub last_evaluation: Gauge<f64, AtomicU64>,
     pub pipeline_lag: Gauge<f64, AtomicU64>,
     pub rules: Gauge,
+    pub rules_stale: Gauge,
+    pub rules_loaded: Gauge<f64, AtomicU64>,
+    pub rule_reload_failures: Counter,
+    pub alerts_pending: Gauge,
     pub alerts_firing: Gauge,
     pub groups_over_limit: Counter,
     pub transitions: Family<StateLabel, Counter>,
@@ -60,10 +66,16 @@ impl AlerterMetrics {
             evaluations: Counter::default(),
             evaluation_failures: Counter::default(),
             evaluations_held: Counter::default(),
+            evaluations_missed: Counter::default(),
             evaluation_seconds: Histogram::new(buckets),
+            evaluation_delay: Histogram::new(buckets),
             last_evaluation: Gauge::default(),
             pipeline_lag: Gauge::default(),
             rules: Gauge::default(),
+            rules_stale: Gauge::default(),
+            rules_loaded: Gauge::default(),
+            rule_reload_failures: Counter::default(),
+            alerts_pending: Gauge::default(),
             alerts_firing: Gauge::default(),
             groups_over_limit: Counter::default(),
             transitions: Family::default(),
@@ -90,6 +102,16 @@ impl AlerterMetrics {
             "Rounds that drew no conclusion from absence because counting was behind",
             self.evaluations_held.clone(),
         );
+        registry.register(
+            "evaluations_missed",
+            "Evaluations that were due and did not take place: of groups when the alerter was late, of rules when a question failed",
+            self.evaluations_missed.clone(),
+        );
+        registry.register(
+            "evaluation_delay_seconds",
+            "How much later than due a round began",
+            self.evaluation_delay.clone(),
+        );
         registry.register("evaluation_seconds", "Time of one round", self.evaluation_seconds.clone());
         registry.register(
             "last_evaluation_timestamp_seconds",
@@ -102,6 +124,22 @@ impl AlerterMetrics {
             self.pipeline_lag.clone(),
         );
         registry.register("rules", "Rules loaded", self.rules.clone());
+        registry.register(
+            "rules_stale",
+            "1 while the rule files have mistakes or cannot be read, and the last good rules are in use",
+            self.rules_stale.clone(),
+        );
+        registry.register(
+            "rules_last_load_timestamp_seconds",
+            "When rules were last taken over, since 1970 UTC",
+            self.rules_loaded.clone(),
+        );
+        registry.register(
+            "rule_reload_failures",
+            "Sets of rules that were not taken over",
+            self.rule_reload_failures.clone(),
+        );
+        registry.register("alerts_pending", "Alerts pending now", self.alerts_pending.clone());
         registry.register("alerts_firing", "Alerts firing now", self.alerts_firing.clone());
         registry.register(
             "groups_over_limit",

@@ -11,17 +11,20 @@ use crate::{
     clock::now,
     dispatch::{Dispatcher, Notification, Settled},
     evaluate::{Evaluator, Freshness},
+    fault::alerts::Docket,
     health,
     leadership::Role,
     lease::Lease,
     metrics::{AlerterMetrics, OutcomeLabel, ReasonLabel, StateLabel},
     notify::{Notifier, Outcome, Report},
-    progress,
-    query::{self, Answer},
+    progress::{self, Completeness},
+    query::{self, Answer, Group, Query},
     rows::DeliveryRow,
+    rule_files::RuleFiles,
     rules::{Rule, RuleSet},
     schedule::Schedule,
     transition::Transition,
+    vocabulary::Source,
 };
 use jiff::Timestamp;
 use std::{
@@ -50,6 +53,8 @@ pub(crate) enum Ended {
 /// Everything the loop holds.
 pub(crate) struct Pipeline {
     pub(crate) rules: RuleSet,
+    /// How often groups without an interval of their own are evaluated.
+    pub(crate) interval: Duration,
     pub(crate) store: Store,
     pub(crate) lease: Arc<Lease>,
     pub(crate) evaluator: Evaluator,
@@ -63,6 +68,8 @@ pub(crate) struct Pipeline {
     pub(crate) unstored: Vec<Transition>,
     pub(crate) unwritten: Vec<DeliveryRow>,
     pub(crate) failures: u32,
+    /// Whose fault it is; `None` where that is not asked for.
+    pub(crate) docket: Option<Docket>,
 }
 
 impl Pipeline {
@@ -70,6 +77,7 @@ impl Pipeline {
     /// notifications would wait for ever. Attempts of one that was deposed end with it.
     pub(crate) async fn run(
         mut self,
+        rule_files: &mut RuleFiles,
         mut reports: mpsc::Receiver<Report>,
         mut deposed: watch::Receiver<bool>,
         stop: impl Future<Output = ()>,
@@ -83,6 +91,11 @@ impl Pipeline {
                 Ok(_) = deposed.wait_for(|deposed| *deposed) => return Ok(Ended::Deposed),
                 () = self.notifier.task_ended() => return Err(AlerterError::NotifierEnded),
                 Some(report) = reports.recv() => self.settle(report).await,
+                () = rule_files.due() => {
+                    if let Some(rules) = rule_files.look(now()).await {
+                        self.adopt(rules, now());
+                    }
+                }
                 () = tokio::time::sleep(pause) => {}
             }
             match self.lease.role().await {
@@ -115,6 +128,13 @@ impl Pipeline {
         }
     }
 
+    /// Takes over other rules; alerts of rules that stay go on.
+    fn adopt(&mut self, rules: &RuleSet, now: Timestamp) {
+        self.unstored.extend(self.evaluator.adopt(&self.rules, rules, now));
+        self.schedule = Schedule::of(rules, self.interval, now);
+        self.rules = rules.clone();
+    }
+
     fn pause(&self, now: Timestamp) -> Duration {
         let due = self.dispatcher.as_ref().and_then(Dispatcher::due).into_iter().chain(self.schedule.next());
         let wait = due.min().map_or(LONGEST_PAUSE, |due| until(due, now));
@@ -124,9 +144,10 @@ impl Pipeline {
     /// One round over the groups that are due.
     async fn evaluate(&mut self, now: Timestamp) {
         let began = Instant::now();
+        self.metrics.evaluation_delay.observe(self.schedule.delay(now).as_secs_f64());
         let round = self.round(now).await;
         let took = began.elapsed();
-        self.schedule.done(now, took);
+        self.metrics.evaluations_missed.inc_by(self.schedule.done(now, took));
         self.metrics.evaluations.inc();
         self.metrics.evaluation_seconds.observe(took.as_secs_f64());
         let error = match round {
@@ -150,18 +171,24 @@ impl Pipeline {
             self.note(Vec::new()).await;
         }
         self.metrics.alerts_firing.set(self.evaluator.firing() as i64);
+        self.metrics.alerts_pending.set(self.evaluator.pending() as i64);
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn round(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.hush(now).await?;
         self.store_changes().await?;
-        let freshness = self.freshness(now).await?;
+        let completeness = self.completeness(now).await?;
+        let freshness = completeness.freshness(now, self.max_lag);
+        if freshness != Freshness::Current {
+            self.metrics.evaluations_held.inc();
+            debug!(?completeness, "counting is behind, evaluation holds");
+        }
         let due: Vec<&Rule> =
             self.schedule.due(now).flat_map(|place| &self.rules.groups[place].rules).collect();
         let mut failure = None;
         for query in query::plan(&due, self.rollup_window) {
-            match self.store.ask(&query, now).await {
+            match answer(&self.store, &query, completeness, now).await {
                 Ok(answer) => {
                     let rules = query.rules.iter().map(|place| due[*place]);
                     self.unstored.extend(conclude(
@@ -173,12 +200,18 @@ impl Pipeline {
                         now,
                     ));
                 }
-                Err(error @ StoreError::Unavailable(_)) => {
+                Err(error) => {
+                    self.metrics.evaluations_missed.inc_by(query.rules.len() as u64);
+                    let is_away = matches!(error, StoreError::Unavailable(_));
                     failure = Some(error);
-                    break;
+                    if is_away {
+                        break;
+                    }
                 }
-                Err(error) => failure = Some(error),
             }
+        }
+        if failure.is_none() && freshness == Freshness::Current {
+            failure = self.find_fault(now).await.err();
         }
         let stored = self.store_changes().await;
         failure.map_or(stored, Err)
@@ -193,19 +226,24 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Whether everything was counted; while not, that is an alert of its own.
-    async fn freshness(&mut self, now: Timestamp) -> Result<Freshness, StoreError> {
+    /// Says whose fault it is that calls fail, when that is due.
+    async fn find_fault(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(docket) = self.docket.as_mut().filter(|docket| docket.is_due(now)) else { return Ok(()) };
+        let cells = self.store.cells(now).await?;
+        self.unstored.extend(docket.hear(&mut self.evaluator, &cells, now));
+        Ok(())
+    }
+
+    /// How far counting has come; while it is behind or waits, that is an alert of its own.
+    async fn completeness(&mut self, now: Timestamp) -> Result<Completeness, StoreError> {
         let partitions = self.store.progress().await?;
-        let lag = progress::complete_until(&partitions).map(|complete| health::lag(complete, now));
-        self.metrics.pipeline_lag.set(lag.unwrap_or(-1.0));
-        self.unstored.extend(health::pipeline(&mut self.evaluator, lag, self.max_lag, now));
+        let completeness = progress::completeness(&partitions);
+        let lag = |until: Option<Timestamp>| until.map(|until| health::lag(until, now));
+        self.metrics.pipeline_lag.set(lag(completeness.all).unwrap_or(-1.0));
+        let trusted = lag(completeness.trusted());
+        self.unstored.extend(health::pipeline(&mut self.evaluator, trusted, self.max_lag, now));
         self.unstored.extend(health::stopped(&mut self.evaluator, &progress::stopped(&partitions), now));
-        if lag.is_some_and(|lag| lag <= self.max_lag.as_secs_f64()) {
-            return Ok(Freshness::Current);
-        }
-        self.metrics.evaluations_held.inc();
-        debug!(?lag, "counting is behind, evaluation holds");
-        Ok(Freshness::Behind)
+        Ok(completeness)
     }
 
     /// Stores what is not stored yet, then lets the dispatcher know of it.
@@ -314,6 +352,20 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Asks one question; how far counting is behind is known already.
+async fn answer(
+    store: &Store,
+    query: &Query,
+    completeness: Completeness,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    if query.source() == Source::Pipeline {
+        let lag = completeness.all.map(|until| health::lag(until, now));
+        return Ok(query.answer(vec![Group { lag, ..Group::default() }]));
+    }
+    store.ask(query, now, completeness.trusted().unwrap_or(now)).await
 }
 
 /// Lets every rule of one query draw its conclusions.

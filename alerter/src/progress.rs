@@ -2,8 +2,9 @@
 //!
 //! Promise: pure. Unknown progress is never taken for completeness.
 
+use crate::evaluate::Freshness;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// A source that nobody observes for this much longer than the newest one is a topic of the past.
 const SOURCE_FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
@@ -23,9 +24,44 @@ pub struct Progress {
     pub stopped: String,
 }
 
-/// The time up to which every partition has been counted; `None` when nothing is known.
-pub fn complete_until(partitions: &[Progress]) -> Option<Timestamp> {
-    live(partitions).map(|partition| partition.counted_up_to).min()
+/// How far counting has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Completeness {
+    /// Every partition has been counted up to this time; `None` when nothing is known.
+    pub all: Option<Timestamp>,
+    /// The same without those that wait for an operator; `None` when there are no others.
+    pub moving: Option<Timestamp>,
+    /// Up to when the one that was stopped last had been counted.
+    pub stopped: Option<Timestamp>,
+}
+
+/// How far counting has come over all partitions of topics that are not of the past.
+pub fn completeness(partitions: &[Progress]) -> Completeness {
+    let counted = |stopped: bool| {
+        let chosen = live(partitions).filter(move |partition| partition.stopped.is_empty() != stopped);
+        chosen.map(|partition| partition.counted_up_to)
+    };
+    let (moving, stopped) = (counted(false).min(), counted(true).max());
+    Completeness { all: counted(false).chain(counted(true)).min(), moving, stopped }
+}
+
+impl Completeness {
+    /// Up to when that was counted of which conclusions may be drawn; in doubt everything.
+    pub fn trusted(&self) -> Option<Timestamp> {
+        self.moving.or(self.all)
+    }
+
+    /// What that means to an evaluation at `now`.
+    pub fn freshness(&self, now: Timestamp, max_lag: Duration) -> Freshness {
+        let bound = SignedDuration::try_from(max_lag).unwrap_or(SignedDuration::MAX);
+        let keeps_up =
+            |until: Option<Timestamp>| until.is_some_and(|until| now.duration_since(until) <= bound);
+        match self.stopped {
+            _ if !keeps_up(self.moving) => Freshness::Behind,
+            None => Freshness::Current,
+            Some(stopped) => Freshness::PartlyStopped(stopped),
+        }
+    }
 }
 
 /// The partitions that wait for an operator, in their order.
@@ -65,7 +101,24 @@ mod tests {
 
     #[track_caller]
     fn check(partitions: &[Progress], wanted: Option<i64>) {
-        assert_eq!(complete_until(partitions).map(Timestamp::as_second), wanted);
+        assert_eq!(completeness(partitions).all.map(Timestamp::as_second), wanted);
+    }
+
+    #[test]
+    fn a_stopped_partition_is_told_apart_from_counting_that_is_behind() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let stopped = |counted| Progress { stopped: "truncated".into(), ..progress("a", counted, 100) };
+        let check = |partitions: &[Progress], now, wanted| {
+            let freshness = completeness(partitions).freshness(at(now), Duration::from_secs(30));
+            assert_eq!(freshness, wanted, "{partitions:?} at {now}");
+        };
+        check(&[], 0, Freshness::Behind);
+        check(&[progress("a", 100, 100)], 130, Freshness::Current);
+        check(&[progress("a", 100, 100)], 131, Freshness::Behind);
+        let two = [progress("a", 100, 100), stopped(40), stopped(70)];
+        check(&two, 130, Freshness::PartlyStopped(at(70)));
+        check(&two, 131, Freshness::Behind);
+        check(&[stopped(100)], 100, Freshness::Behind);
     }
 
     #[test]

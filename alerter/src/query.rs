@@ -1,24 +1,45 @@
 //! The questions to ClickHouse: rules enter, one grouped query per kind of question leaves.
 //!
-//! Rules with the same window, filter and dimensions share one query, however many groups they have.
+//! Rules with the same source, window and dimensions share one query, however many rules and groups there
+//! are: what a rule filters by one of its dimensions is chosen in memory, and so is a filter that leaves one
+//! value, because grouping by that dimension too changes no sum. Other filters stand in the query.
 //! The questions go to the table behind the view `rollups`: sums are the same before its rows are
 //! merged as after, and merging them for every question costs eight times as much.
 //!
 //! Promise: pure. Identifiers come from closed enums; values are parameters and never part of the text.
+//! Every text has a bound on its time and on its groups.
 //!
-//! The window of a rule evaluated at `t` holds the stored windows whose start lies in `(t - window, t]`,
+//! **Edges.** The window of a rule evaluated at `t` holds the stored windows whose start lies in `(t - window, t]`,
 //! with `t` in whole seconds. The stored window that is still being filled is included, so that an
 //! alert fires as soon as the calls are counted; with stored windows of 1m, a window of 5m therefore
 //! holds between four and five minutes of calls. A window shorter than two stored ones is widened to two:
 //! with one, each new stored window would begin with no calls at all, so that every minute every alert
 //! would resolve and every `for` begin again.
+//!
+//! Where half a stored window would mislead (a sum that is too small, a rate per hour, a comparison with a window
+//! before), the window ends with the last stored one that is over and completely counted, and is rounded up to whole
+//! stored windows: [`crate::rules::Rule::wants_full_windows`].
+//!
+//! **Money.** `cost` and `spend_rate` add to the cost of the counted calls what the month's price book makes of their
+//! usage: of each hour of the view `usage_costs` the share of its units that lies in the window, truncated at
+//! 10^-12. `budget_spent` reads the view `costs` and is exact. Calls that nothing prices are in none of them.
+
+mod answer;
+mod plan;
+mod text;
+
+pub use answer::{Answer, Group};
+pub use plan::plan;
 
 use crate::{
-    rules::{Filter, Rule},
-    vocabulary::{Dimension, Metric, Quantile},
+    matcher::{Filter, Matcher},
+    vocabulary::{Dimension, Period, Quantile, Source},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Most groups that one query may answer; one more is an error, and no conclusion is drawn.
 pub const MAX_GROUPS: usize = 1_000_000;
@@ -26,14 +47,34 @@ pub const MAX_GROUPS: usize = 1_000_000;
 /// One grouped query and the rules it serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    window: Duration,
-    filter: Filter,
-    group_by: Vec<Dimension>,
-    quantiles: Vec<Quantile>,
+    key: Key,
+    /// Length of the stored windows.
+    stored: Duration,
+    /// Values of its dimensions that all of its rules name: no others need be read.
+    narrowed: BTreeMap<Dimension, BTreeSet<String>>,
+    quantiles: BTreeSet<Quantile>,
     latency: bool,
     classes: bool,
+    /// Dimensions that a rule filters by in memory.
+    filtered: BTreeSet<Dimension>,
     /// Places of its rules in the list that was planned.
     pub rules: Vec<usize>,
+}
+
+/// What rules must have in common to share a query.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    source: Source,
+    window: Duration,
+    /// Whether the window ends with a stored one that is over.
+    full: bool,
+    /// How long before the other window lies; zero without one.
+    before: Duration,
+    /// How far back groups are looked for; zero: only in the window.
+    look_back: Duration,
+    dimensions: Vec<Dimension>,
+    /// By dimensions that are not among those.
+    filter: Filter,
 }
 
 /// A value for one parameter of a query.
@@ -41,132 +82,118 @@ pub struct Query {
 pub enum Param {
     /// Seconds since 1970 UTC.
     Seconds(u32),
+    /// `String`.
+    Text(String),
     /// `Array(String)`.
     Texts(Vec<String>),
 }
 
-/// The answer of one query.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    /// Which quantiles every group carries, in order.
-    pub quantiles: Vec<Quantile>,
-    /// What the groups' values stand for, in order.
-    pub dimensions: Vec<Dimension>,
-    /// One per combination of dimensions that has calls in the window.
-    pub groups: Vec<Group>,
-}
-
-/// Sums over one group; what no rule asked for is 0 or empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// Values of the query's dimensions.
-    pub values: Vec<String>,
-    /// Attempts.
-    pub calls: u64,
-    /// Attempts that were not `ok`.
-    pub errors: u64,
-    /// The same by class.
-    pub errors_by_class: Vec<(String, u64)>,
-    /// Attempts after the first.
-    pub retried: u64,
-    /// Added latency, µs.
-    pub latency_us_sum: u64,
-    /// Calls that carried a latency.
-    pub measured: u64,
-    /// ms, NaN when nothing was measured.
-    pub quantiles: Vec<f64>,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Units of 10^-12.
-    pub cost: i128,
-}
-
-/// Plans the queries that answer all of the rules, given the length of the stored windows.
-pub fn plan(rules: &[&Rule], stored: Duration) -> Vec<Query> {
-    let mut queries: BTreeMap<_, Query> = BTreeMap::new();
-    for (place, rule) in rules.iter().enumerate() {
-        let window = rule.window.max(stored * 2);
-        let key = (window, rule.filter.clone(), rule.group_by.clone());
-        queries.entry(key).or_insert_with(|| Query::empty(window, rule)).serve(place, rule);
-    }
-    queries.into_values().collect()
-}
-
 impl Query {
-    fn empty(window: Duration, rule: &Rule) -> Self {
-        Self {
-            window,
-            filter: rule.filter.clone(),
-            group_by: rule.group_by.clone(),
-            quantiles: Vec::new(),
-            latency: false,
-            classes: false,
-            rules: Vec::new(),
+    /// Where its numbers come from. A query of [`Source::Pipeline`] has no text: what answers it is known.
+    pub fn source(&self) -> Source {
+        self.key.source
+    }
+
+    /// Whether it adds up the days of a budget's period.
+    pub(crate) fn is_budget(&self) -> bool {
+        matches!(self.key.source, Source::Budget(_))
+    }
+
+    /// What its groups' values stand for, in order.
+    pub(crate) fn dimensions(&self) -> &[Dimension] {
+        &self.key.dimensions
+    }
+
+    /// What it groups and filters by.
+    pub(crate) fn dimensions_seen(&self) -> impl Iterator<Item = Dimension> {
+        self.key.dimensions.iter().chain(self.key.filter.keys()).copied()
+    }
+
+    /// Whether it reads calls with these values; a dimension that is not named is empty.
+    pub(crate) fn reads(&self, values: &BTreeMap<Dimension, String>) -> bool {
+        let value = |dimension| values.get(dimension).map(String::as_str).unwrap_or_default();
+        self.key.filter.iter().all(|(dimension, matcher)| matcher.matches(value(dimension)))
+            && self.narrowed.iter().all(|(dimension, named)| named.contains(value(dimension)))
+    }
+
+    /// How far back it looks.
+    pub(crate) fn reach(&self) -> Duration {
+        match self.key.source {
+            Source::Budget(Period::Day) => Duration::from_secs(24 * 3_600),
+            Source::Budget(Period::Month) => Duration::from_secs(31 * 24 * 3_600),
+            _ => (self.key.window + self.key.before).max(self.key.look_back) + self.stored,
         }
     }
 
-    fn serve(&mut self, place: usize, rule: &Rule) {
-        self.rules.push(place);
-        self.quantiles.extend(rule.metric.quantile());
-        self.quantiles.sort_unstable();
-        self.quantiles.dedup();
-        self.latency |= rule.metric.quantile().is_some() || rule.metric == Metric::LatencyMean;
-        self.classes |= rule.error_classes.is_some() || rule.metric == Metric::ThrottledShare;
+    /// The quantiles that its groups carry, in order.
+    pub(crate) fn quantiles(&self) -> impl Iterator<Item = Quantile> {
+        self.quantiles.iter().copied()
+    }
+
+    /// When a group was first and last seen, given the starts of its first and last stored window.
+    pub(crate) fn stamps(&self, first: u32, last: u32) -> (u32, u32) {
+        if self.is_budget() { (0, 0) } else { (first, last.saturating_add(whole_seconds(self.stored))) }
+    }
+
+    /// Whether any of its rules looks at latency.
+    pub(crate) fn asks_latency(&self) -> bool {
+        self.latency
+    }
+
+    /// Whether any of its rules looks at classes of errors.
+    pub(crate) fn asks_classes(&self) -> bool {
+        self.classes
     }
 
     /// An answer to this query.
     pub fn answer(&self, groups: Vec<Group>) -> Answer {
-        Answer { quantiles: self.quantiles.clone(), dimensions: self.group_by.clone(), groups }
+        let quantiles = self.quantiles.iter().copied().collect();
+        let filtered = self.filtered.iter().copied();
+        Answer::new(quantiles, self.key.dimensions.clone(), self.key.window, groups).indexed(filtered)
     }
 
     /// The text: one row per group, with the columns of [`Group`] in their order.
     pub fn text(&self) -> String {
-        let columns: Vec<&str> = self.group_by.iter().map(|dimension| dimension.word()).collect();
-        let values: Vec<String> = columns.iter().map(|column| format!("toString({column})")).collect();
-        let quantile = |quantile: &Quantile| format!("latencyQuantile({}, latency)", quantile.literal());
-        let quantiles: Vec<String> = self.quantiles.iter().map(quantile).collect();
-        format!(
-            "SELECT values, calls, errors, errors_by_class, retried, latency_us_sum, \
-             arraySum(mapValues(latency)) AS measured, CAST([{quantiles}], 'Array(Float64)') AS quantiles, \
-             bytes_in, bytes_out, cost \
-             FROM (SELECT [{values}] AS values, sum(calls) AS calls, sum(errors) AS errors, \
-             {classes} AS errors_by_class, sum(attempts_retried) AS retried, \
-             sum(latency_us_sum) AS latency_us_sum, {latency} AS latency, \
-             sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out, sum(cost) AS cost \
-             FROM deltas WHERE kind = 'data' AND window_start > toDateTime({{since:UInt32}}, 'UTC') \
-             AND window_start <= toDateTime({{until:UInt32}}, 'UTC'){filter} \
-             GROUP BY {columns} LIMIT {limit})",
-            quantiles = quantiles.join(", "),
-            values = values.join(", "),
-            classes =
-                if self.classes { "sumMap(errors_by_class)" } else { "CAST(map(), 'Map(String, UInt64)')" },
-            latency = if self.latency { "sumMap(latency)" } else { "CAST(map(), 'Map(UInt16, UInt64)')" },
-            filter = self.conditions(),
-            columns = columns.join(", "),
-            limit = MAX_GROUPS + 1,
-        )
+        text::text(self)
     }
 
-    fn conditions(&self) -> String {
-        let condition = |(dimension, choice): (&Dimension, &crate::rules::Choice<String>)| {
-            let (word, not) = (dimension.word(), if choice.not { "NOT " } else { "" });
-            format!(" AND {word} {not}IN {{{word}:Array(String)}}")
-        };
-        self.filter.iter().map(condition).collect()
-    }
-
-    /// The parameters of the text for an evaluation at `now`.
-    pub fn params(&self, now: Timestamp) -> Vec<(&'static str, Param)> {
-        let until = now.as_second().clamp(0, i64::from(u32::MAX)) as u32;
-        let since = until.saturating_sub(self.window.as_millis().div_ceil(1_000) as u32);
+    /// The parameters of the text for an evaluation at `now`, when everything was counted up to `complete_until`.
+    pub fn params(&self, now: Timestamp, complete_until: Timestamp) -> Vec<(&'static str, Param)> {
+        let until = if self.key.full { self.last_full(now.min(complete_until)) } else { seconds(now) };
+        let since = until.saturating_sub(whole_seconds(self.key.window));
         let mut params = vec![("since", Param::Seconds(since)), ("until", Param::Seconds(until))];
-        let texts = self
-            .filter
-            .iter()
-            .map(|(dimension, choice)| (dimension.word(), Param::Texts(choice.values.clone())));
-        params.extend(texts);
+        if !self.key.before.is_zero() {
+            let before = whole_seconds(self.key.before);
+            params.push(("since_before", Param::Seconds(since.saturating_sub(before))));
+            params.push(("until_before", Param::Seconds(until.saturating_sub(before))));
+        }
+        if !self.key.look_back.is_zero() {
+            let known = until.saturating_sub(whole_seconds(self.key.look_back)).min(since);
+            params.push(("known_since", Param::Seconds(known)));
+        }
+        params.extend(self.key.filter.iter().map(|(dimension, matcher)| {
+            let param = match matcher {
+                Matcher::Values(choice) => Param::Texts(choice.values.clone()),
+                Matcher::Form { pattern, .. } => Param::Text(pattern.anchored()),
+            };
+            (dimension.word(), param)
+        }));
+        let texts = |values: &BTreeSet<String>| Param::Texts(values.iter().cloned().collect());
+        params.extend(self.narrowed.iter().map(|(dimension, values)| (dimension.word(), texts(values))));
         params
     }
+
+    /// The last second of the last stored window that is over at a time.
+    fn last_full(&self, time: Timestamp) -> u32 {
+        let stored = whole_seconds(self.stored).max(1);
+        (seconds(time) / stored * stored).saturating_sub(1)
+    }
+}
+
+fn seconds(time: Timestamp) -> u32 {
+    time.as_second().clamp(0, i64::from(u32::MAX)) as u32
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }

@@ -4,18 +4,20 @@
 //! sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
-    AlerterConfig, AlerterError, AlerterMetrics, RuleSet,
+    AlerterConfig, AlerterError, AlerterMetrics,
     clickhouse::{Remembered, Store},
     clock::now,
-    config::{self, check_routing, check_rules},
+    config::{self, check_routing},
     dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
+    fault::alerts::{self, Docket},
     health,
     leadership::Role,
     lease::Lease,
     notify::{Endpoint, Notifier},
     pipeline::{Ended, Pipeline},
     routing::Routing,
+    rule_files::RuleFiles,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -34,7 +36,7 @@ const REPORTS: usize = 256;
 /// What the files say.
 struct Loaded {
     config: AlerterConfig,
-    rules: RuleSet,
+    rule_files: RuleFiles,
     routing: Option<Routing>,
     endpoints: Vec<Endpoint>,
     store: Store,
@@ -48,12 +50,11 @@ pub(crate) async fn start(
     metrics: AlerterMetrics,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AlerterError> {
-    let rules = check_rules(&config.rules).map_err(AlerterError::Files)?;
+    let rule_files = RuleFiles::load(&config.rules, metrics.clone(), now()).map_err(AlerterError::Files)?;
     let (routing, endpoints) = routing(&config)?;
-    metrics.rules.set(rules.rules() as i64);
-    info!(rules = rules.rules(), targets = endpoints.len(), "alerter starts");
+    info!(rules = rule_files.rules().rules(), targets = endpoints.len(), "alerter starts");
     let store = Store::new(clickhouse);
-    let loaded = Loaded { config, rules, routing, endpoints, store, metrics };
+    let mut loaded = Loaded { config, rule_files, routing, endpoints, store, metrics };
     let name = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
     let lease = Arc::new(Lease::new(loaded.store.clone(), name));
     tokio::pin!(shutdown);
@@ -75,7 +76,7 @@ pub(crate) async fn start(
 impl Loaded {
     /// Takes up what the store remembers and goes on from there.
     async fn act(
-        &self,
+        &mut self,
         lease: &Arc<Lease>,
         mut shutdown: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Ended, AlerterError> {
@@ -89,7 +90,13 @@ impl Loaded {
             return Ok(Ended::Deposed);
         }
         let now = now();
-        let (evaluator, orphans) = Evaluator::restore(&self.rules, &health::keys(), &remembered.last, now);
+        // While another one acted, nobody looked.
+        self.rule_files.look(now).await;
+        let rules = self.rule_files.rules().clone();
+        let docket = self.config.judge_faults.then(|| Docket::restore(&remembered.last, now));
+        let verdicts = docket.iter().flat_map(|_| alerts::keys()).map(|key| (key, alerts::DIMENSIONS));
+        let own: Vec<_> = health::keys().into_iter().map(|key| (key, &[][..])).chain(verdicts).collect();
+        let (evaluator, orphans) = Evaluator::restore(&rules, &own, &remembered.last, now);
         let mut unfinished = Vec::new();
         let dispatcher = self.routing.clone().map(|routing| {
             let mut dispatcher = Dispatcher::new(routing);
@@ -101,11 +108,12 @@ impl Loaded {
         let notifier = Notifier::start(self.endpoints.clone(), remembered.posted(), &sender);
         drop(sender);
         let mut pipeline = Pipeline {
-            schedule: schedule(&self.rules, &self.config, now),
-            rules: self.rules.clone(),
+            schedule: Schedule::of(&rules, self.config.interval(), now),
+            rules,
+            interval: self.config.interval(),
             store: self.store.clone(),
             lease: Arc::clone(lease),
-            evaluator,
+            evaluator: evaluator.with_interval(self.config.interval()),
             dispatcher,
             notifier,
             metrics: self.metrics.clone(),
@@ -114,9 +122,10 @@ impl Loaded {
             unstored: orphans,
             unwritten: Vec::new(),
             failures: 0,
+            docket,
         };
         unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
-        pipeline.run(reports, deposed, shutdown).await
+        pipeline.run(&mut self.rule_files, reports, deposed, shutdown).await
     }
 }
 
@@ -140,11 +149,6 @@ async fn remember(store: &Store) -> Remembered {
         }
         tokio::time::sleep(RETRY).await;
     }
-}
-
-fn schedule(rules: &RuleSet, config: &AlerterConfig, now: Timestamp) -> Schedule {
-    let intervals = rules.groups.iter().map(|group| group.interval.unwrap_or(config.interval()));
-    Schedule::new(intervals.collect(), config.interval(), now)
 }
 
 fn told(remembered: &Remembered) -> Vec<Told> {

@@ -10,6 +10,7 @@ use crate::{
     rules::Texts,
     transition::{State, Transition},
 };
+use callmeter_schemas::ErrorClass;
 use clickhouse::Row;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub(crate) struct ProgressRow {
 
 #[derive(Debug, Row, Deserialize)]
 pub(crate) struct GroupRow {
+    past: u8,
     values: Vec<String>,
     calls: u64,
     errors: u64,
@@ -38,6 +40,10 @@ pub(crate) struct GroupRow {
     bytes_in: u64,
     bytes_out: u64,
     cost: i128,
+    first_seen: u32,
+    last_seen: u32,
+    remaining_ratio: Option<f64>,
+    exhausts_in: Option<f64>,
 }
 
 #[derive(Debug, Row, Serialize, Deserialize)]
@@ -121,11 +127,15 @@ impl From<ProgressRow> for Progress {
 
 impl From<GroupRow> for Group {
     fn from(row: GroupRow) -> Self {
+        // A class that a newer aggregator counted is an error of no known kind to this one.
+        let class = |word: &str| ErrorClass::parse(word).unwrap_or(ErrorClass::Unknown);
+        let classes = row.errors_by_class.iter().map(|(word, count)| (class(word), *count));
         Self {
+            past: row.past != 0,
             values: row.values,
             calls: row.calls,
             errors: row.errors,
-            errors_by_class: row.errors_by_class,
+            errors_by_class: classes.collect(),
             retried: row.retried,
             latency_us_sum: row.latency_us_sum,
             measured: row.measured,
@@ -133,6 +143,11 @@ impl From<GroupRow> for Group {
             bytes_in: row.bytes_in,
             bytes_out: row.bytes_out,
             cost: row.cost,
+            first_seen: row.first_seen,
+            last_seen: row.last_seen,
+            remaining_ratio: row.remaining_ratio,
+            exhausts_in: row.exhausts_in,
+            lag: None,
         }
     }
 }

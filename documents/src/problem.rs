@@ -16,6 +16,8 @@ pub struct Problem {
     pub file: String,
     /// Line, counted from 1; 0 when the file could not be read at all.
     pub line: u64,
+    /// Column, counted from 1; 0 when only the line is known.
+    pub column: u64,
     /// The field, such as `groups[0].rules[2].metric`; empty for the whole file.
     pub field: String,
     /// What is wrong.
@@ -27,15 +29,16 @@ pub struct Problem {
 impl Problem {
     /// What is wrong with a file as a whole.
     pub fn of_file(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), line: 0, field: String::new(), message, suggestion: None }
+        Self { file: file.to_owned(), line: 0, column: 0, field: String::new(), message, suggestion: None }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(out, "{}: ", self.file)?,
-            line => write!(out, "{}:{line}: ", self.file)?,
+        match (self.line, self.column) {
+            (0, _) => write!(out, "{}: ", self.file)?,
+            (line, 0) => write!(out, "{}:{line}: ", self.file)?,
+            (line, column) => write!(out, "{}:{line}:{column}: ", self.file)?,
         }
         if !self.field.is_empty() {
             write!(out, "{}: ", self.field)?;
@@ -63,15 +66,35 @@ impl Problems {
         Self { file: file.to_owned(), found: Vec::new() }
     }
 
-    /// Adds one.
+    /// Adds one of which the line is known; [`Self::locate`] finds its column.
     pub fn add(&mut self, line: u64, field: &str, message: impl Into<String>, suggestion: Option<&str>) {
+        self.add_at((line, 0), field, message, suggestion);
+    }
+
+    /// Adds one of which line and column are known.
+    pub fn add_at(
+        &mut self,
+        (line, column): (u64, u64),
+        field: &str,
+        message: impl Into<String>,
+        suggestion: Option<&str>,
+    ) {
         self.found.push(Problem {
             file: self.file.clone(),
             line,
+            column,
             field: field.to_owned(),
             message: message.into(),
             suggestion: suggestion.map(str::to_owned),
         });
+    }
+
+    /// Finds where all mistakes of one document stand: at the key or the item that their field names, else at what is
+    /// nearest around it on the line that is known.
+    pub fn locate(&mut self, root: &Node) {
+        for problem in self.found.iter_mut().filter(|problem| problem.column == 0) {
+            (problem.line, problem.column) = place_of(root, &problem.field, problem.line);
+        }
     }
 
     /// How many there are.
@@ -81,7 +104,7 @@ impl Problems {
 
     /// All of them, in the order of the file.
     pub fn into_vec(mut self) -> Vec<Problem> {
-        self.found.sort_by_key(|problem| problem.line);
+        self.found.sort_by_key(|problem| (problem.line, problem.column));
         self.found
     }
 }
@@ -93,6 +116,8 @@ pub struct Fields<'a> {
     line: u64,
     entries: Vec<&'a Entry>,
     known: Vec<&'static str>,
+    /// All keys that may be taken, where the reader has declared them.
+    declared: Option<&'static [&'static str]>,
 }
 
 impl<'a> Fields<'a> {
@@ -107,7 +132,15 @@ impl<'a> Fields<'a> {
             line: node.line,
             entries: entries.iter().collect(),
             known: Vec::new(),
+            declared: None,
         })
+    }
+
+    /// Declares all keys of the map, so that a published schema can be held against the reader.
+    #[must_use]
+    pub fn only(mut self, keys: &'static [&'static str]) -> Self {
+        self.declared = Some(keys);
+        self
     }
 
     /// Line where the map begins.
@@ -122,6 +155,7 @@ impl<'a> Fields<'a> {
 
     /// Takes a key; `null` counts as absent.
     pub fn take(&mut self, key: &'static str) -> Option<&'a Node> {
+        debug_assert!(self.declared.is_none_or(|keys| keys.contains(&key)), "{key} is not declared");
         self.known.push(key);
         let place = self.entries.iter().position(|entry| entry.key == key)?;
         let node = &self.entries.remove(place).value;
@@ -218,6 +252,63 @@ impl<'a> Fields<'a> {
             problems.add(entry.line, &self.path(&entry.key), "unknown key", closest(&entry.key, &self.known));
         }
     }
+}
+
+/// Line and column of a field; where it is not there itself, what is nearest around it on a line, else whatever begins
+/// that line.
+fn place_of(root: &Node, field: &str, line: u64) -> (u64, u64) {
+    let (mut node, mut nearest) = (root, (root.line == line).then_some(root.column));
+    let mut rest = field;
+    while !rest.is_empty() {
+        let Some((places, next, tail)) = step(node, rest) else { break };
+        if let (true, Some(place)) = (tail.is_empty(), places.first()) {
+            return *place;
+        }
+        nearest = places.into_iter().find(|place| place.0 == line).map(|place| place.1).or(nearest);
+        (node, rest) = (next, tail);
+    }
+    (line, nearest.or_else(|| first_on(root, line)).unwrap_or(0))
+}
+
+/// The child that a field's name begins with, where its key and its value stand, and the rest of the name.
+#[allow(clippy::type_complexity, reason = "three answers of one search, used once")]
+fn step<'n, 'f>(node: &'n Node, field: &'f str) -> Option<(Vec<(u64, u64)>, &'n Node, &'f str)> {
+    let field = field.strip_prefix('.').unwrap_or(field);
+    match &node.value {
+        Value::List(items) => {
+            let (index, tail) = field.strip_prefix('[')?.split_once(']')?;
+            let item = items.get(index.parse::<usize>().ok()?)?;
+            Some((vec![(item.line, item.column)], item, tail))
+        }
+        Value::Map(entries) => {
+            // Keys may hold dots themselves: the longest one that fits is meant.
+            let fits = |entry: &&Entry| {
+                let tail = field.strip_prefix(entry.key.as_str());
+                tail.is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '[']))
+            };
+            let entry = entries.iter().filter(fits).max_by_key(|entry| entry.key.len())?;
+            let places = vec![(entry.line, entry.column), (entry.value.line, entry.value.column)];
+            Some((places, &entry.value, field.get(entry.key.len()..)?))
+        }
+        _ => None,
+    }
+}
+
+/// The column of what begins a line.
+fn first_on(node: &Node, line: u64) -> Option<u64> {
+    let own = (node.line == line).then_some(node.column);
+    let below = match &node.value {
+        Value::List(items) => items.iter().filter_map(|item| first_on(item, line)).min(),
+        Value::Map(entries) => entries
+            .iter()
+            .filter_map(|entry| {
+                let key = (entry.line == line).then_some(entry.column);
+                key.into_iter().chain(first_on(&entry.value, line)).min()
+            })
+            .min(),
+        _ => None,
+    };
+    own.into_iter().chain(below).min()
 }
 
 /// A scalar as text; `None` for lists, maps and nothing.

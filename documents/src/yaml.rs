@@ -1,4 +1,4 @@
-//! YAML with places: a text enters, a tree whose every key and value knows its line leaves.
+//! YAML with places: a text enters, a tree whose every key and value knows its line and column leaves.
 //!
 //! Promise: pure. Only the syntax is judged here; what keys mean is judged by the readers of the
 //! tree. Numbers keep up to 17 significant digits; quote a longer decimal.
@@ -10,11 +10,13 @@ use serde::{
 use serde_saphyr::Spanned;
 use std::fmt;
 
-/// One value of a file and the line where it begins.
+/// One value of a file and the place where it begins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Line, counted from 1.
     pub line: u64,
+    /// Column, counted from 1.
+    pub column: u64,
     /// What stands there.
     pub value: Value,
 }
@@ -41,6 +43,8 @@ pub enum Value {
 pub struct Entry {
     /// Line of the key.
     pub line: u64,
+    /// Column of the key.
+    pub column: u64,
     /// The key.
     pub key: String,
     /// The value.
@@ -53,6 +57,8 @@ pub struct Entry {
 pub struct SyntaxError {
     /// Line, counted from 1.
     pub line: u64,
+    /// Column, counted from 1; 0 when only the line is known.
+    pub column: u64,
     /// What is wrong there.
     pub message: String,
 }
@@ -63,6 +69,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
         Ok(spanned) => Ok(spanned.into()),
         Err(error) => Err(SyntaxError {
             line: error.location().map_or(1, |location| location.line()),
+            column: error.location().map_or(0, |location| location.column()),
             message: plain(&error.without_snippet().to_string()),
         }),
     }
@@ -91,7 +98,8 @@ impl Value {
 
 impl From<Spanned<Value>> for Node {
     fn from(spanned: Spanned<Value>) -> Self {
-        Self { line: spanned.referenced.line(), value: spanned.value }
+        let place = &spanned.referenced;
+        Self { line: place.line(), column: place.column(), value: spanned.value }
     }
 }
 
@@ -150,7 +158,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
             let value = entries.next_value::<Spanned<Value>>()?.into();
-            map.push(Entry { line: key.referenced.line(), key: key.value, value });
+            let place = &key.referenced;
+            map.push(Entry { line: place.line(), column: place.column(), key: key.value, value });
         }
         Ok(Value::Map(map))
     }
@@ -163,7 +172,7 @@ mod tests {
     #[test]
     fn every_key_and_value_knows_its_line() {
         let tree = parse("a:\n  - x: 0.05\n    y: [1, \"2\", true, ~]\n").expect("valid");
-        insta::assert_compact_debug_snapshot!(tree, @r#"Node { line: 1, value: Map([Entry { line: 1, key: "a", value: Node { line: 2, value: List([Node { line: 2, value: Map([Entry { line: 2, key: "x", value: Node { line: 2, value: Number("0.05") } }, Entry { line: 3, key: "y", value: Node { line: 3, value: List([Node { line: 3, value: Number("1") }, Node { line: 3, value: Text("2") }, Node { line: 3, value: Bool(true) }, Node { line: 3, value: Null }]) } }]) }]) } }]) }"#);
+        insta::assert_compact_debug_snapshot!(tree, @r#"Node { line: 1, column: 1, value: Map([Entry { line: 1, column: 1, key: "a", value: Node { line: 2, column: 3, value: List([Node { line: 2, column: 5, value: Map([Entry { line: 2, column: 5, key: "x", value: Node { line: 2, column: 8, value: Number("0.05") } }, Entry { line: 3, column: 5, key: "y", value: Node { line: 3, column: 8, value: List([Node { line: 3, column: 9, value: Number("1") }, Node { line: 3, column: 12, value: Text("2") }, Node { line: 3, column: 17, value: Bool(true) }, Node { line: 3, column: 23, value: Null }]) } }]) }]) } }]) }"#);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An alert fires and resolves at a receiver, and neither a restart nor a takeover forgets or repeats.
+//! An alert fires and resolves at a receiver, neither a restart nor a takeover forgets or repeats, and every metric is measured.
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use callmeter_harness::stack::{Stack, eventually, with_stack};
@@ -181,6 +181,88 @@ fn silences(stack: &Stack, args: &[&str]) -> String {
     let output = stack.command("silences").args(args).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Rules that fire as soon as their metric is measured at all, one per metric and one per form of a query.
+const EVERY_METRIC: &str = r#"
+groups:
+- name: every
+  interval: 1s
+  defaults: {window: 5m, op: ">=", group_by: [customer, integration]}
+  rules:
+  - {alert: calls, metric: calls, threshold: 1}
+  - {alert: errors, metric: errors, threshold: 1, filter: {error_class: upstream_5xx}}
+  - {alert: error_rate, metric: error_rate, threshold: 0.5, filter: {customer: {regex: "ac.*"}}}
+  - {alert: latency_p50, metric: latency_p50, threshold: 100, filter: {endpoint: {not: {regex: "POST .*"}}}}
+  - {alert: latency_p75, metric: latency_p75, threshold: 100, filter: {endpoint: {regex: "(?i)[^!]*"}}}
+  - {alert: latency_p90, metric: latency_p90, threshold: 100}
+  - {alert: latency_p95, metric: latency_p95, threshold: 100}
+  - {alert: latency_p99, metric: latency_p99, threshold: 100}
+  - {alert: latency_p999, metric: latency_p999, threshold: 100}
+  - {alert: latency_mean, metric: latency_mean, threshold: 100}
+  - {alert: throttled_share, metric: throttled_share, threshold: 0}
+  - {alert: retried_share, metric: retried_share, threshold: 0.5}
+  - {alert: retry_amplification, metric: retry_amplification, threshold: 2}
+  - {alert: bytes_in, metric: bytes_in, threshold: 1}
+  - {alert: bytes_out, metric: bytes_out, threshold: 1}
+  - {alert: no_traffic_for, metric: no_traffic_for, window: 1d, threshold: 2s}
+  - {alert: cost, metric: cost, threshold: "0.01"}
+  - {alert: spend_rate, metric: spend_rate, threshold: 0.01}
+  - {alert: budget_spent, metric: budget_spent, threshold: 0.0001, budget: {amount: "100", period: month}}
+  - {alert: budget_of_day, metric: budget_spent, threshold: 0.0001, budget: {amount: "100", period: day}}
+  - {alert: quota_remaining_ratio, metric: quota_remaining_ratio, op: "<", threshold: 0.1, group_by: [integration, policy]}
+  - {alert: quota_exhausts_in, metric: quota_exhausts_in, threshold: 0, group_by: [scope], filter: {policy: daily}}
+  - {alert: pipeline_lag, metric: pipeline_lag, threshold: 0, group_by: []}
+  - {alert: compared, metric: calls, threshold: 1, compare: {with: 1h, as: difference}}
+  - {alert: cost_compared, metric: cost, threshold: "0.01", compare: {with: 1d, as: difference}, look_back: 2d}
+  - {alert: silent, metric: calls, window: 2s, op: "<", threshold: 1, look_back: 1h}
+  - {alert: no_data, metric: error_rate, window: 4s, threshold: 2, no_data: alert}
+"#;
+
+#[test]
+fn every_metric_is_measured_and_alerts_of_a_rule_that_is_taken_away_end() {
+    with_stack(async |stack| {
+        let file = stack.folder.path().join("every.yaml");
+        std::fs::write(&file, EVERY_METRIC).expect("written");
+        let rules = file.display().to_string();
+        let ingest = stack.ingest().await;
+        let window = ("AGGREGATOR__WINDOW", "2s");
+        stack.role("aggregate", &[window]).await;
+        stack.role("alert", &[window, ("ALERTER__RULES", rules.as_str())]).await;
+        let event = json!({
+            "customer": "acme", "integration": "stripe", "status": 503, "latency_ms": 200.0, "attempt": 2,
+            "bytes_in": 10, "bytes_out": 20, "cost": {"amount": "0.05", "currency": "USD"},
+            "quota": [{"policy": "daily", "scope": "app-1", "limit": 1000, "remaining": 10}],
+        });
+        let (status, answer) =
+            stack.send(&format!("{ingest}/v1/events"), "application/json", event.to_string().into()).await;
+        assert_eq!(status, 202, "{answer}");
+
+        let wanted: Vec<&str> = EVERY_METRIC
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- {alert: ")?.split(',').next())
+            // A first attempt is what amplification is measured by, and there is none.
+            .filter(|name| *name != "retry_amplification")
+            .collect();
+        eventually("every rule fires", Duration::from_secs(60), async || {
+            let fired = stack.rows("SELECT DISTINCT rule FROM alerts WHERE state = 'firing'").await;
+            let missing: Vec<_> =
+                wanted.iter().filter(|name| !fired.contains(&json!({"rule": name}))).collect();
+            if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} do not fire")) }
+        })
+        .await;
+
+        let fewer = EVERY_METRIC.replace("  - {alert: cost, metric: cost, threshold: \"0.01\"}\n", "");
+        std::fs::write(&file, fewer).expect("written");
+        eventually("its alert ends", Duration::from_secs(20), async || {
+            let ended =
+                stack.number("SELECT count() FROM alerts WHERE rule = 'cost' AND state = 'resolved'").await;
+            if ended == 1 { Ok(()) } else { Err(format!("{ended} ended")) }
+        })
+        .await;
+        let others = "SELECT count() FROM alerts WHERE rule = 'budget_spent' AND state = 'resolved'";
+        assert_eq!(stack.number(others).await, 0, "a reload ends no other alert");
+    });
 }
 
 async fn report(stack: &Stack, ingest: &str, status: u16, calls: u32) {

@@ -11,6 +11,7 @@ mod inspector;
 mod intake;
 mod prices;
 mod rebuild;
+mod rules;
 mod telemetry;
 mod up;
 mod views;

@@ -3,32 +3,44 @@
 use super::*;
 use crate::{
     dispatch::{Integration, NotifyReason, Withheld},
+    health::STORE_UNREACHABLE,
     rules::Texts,
+    transition::State,
 };
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
+/// Where nothing listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}", listener.local_addr().expect("bound"))
+}
+
 fn pipeline(now: Timestamp) -> Pipeline {
     let (reports, _) = mpsc::channel(1);
+    let metrics = AlerterMetrics::register(&mut Registry::default());
+    let store = Store::new(&ClickHouseConfig { url: nobody(), ..ClickHouseConfig::default() });
     Pipeline {
         rules: RuleSet::default(),
-        lease: Arc::new(Lease::new(Store::new(&ClickHouseConfig::default()), "one".to_owned())),
-        store: Store::new(&ClickHouseConfig::default()),
+        interval: LONGEST_PAUSE,
+        lease: Arc::new(Lease::new(store.clone(), "one".to_owned())),
+        store,
         evaluator: Evaluator::default(),
         dispatcher: None,
         notifier: Notifier::start(Vec::new(), Vec::new(), &reports),
         schedule: Schedule::new(Vec::new(), LONGEST_PAUSE, now),
-        metrics: AlerterMetrics::register(&mut Registry::default()),
+        metrics,
         max_lag: LONGEST_PAUSE,
         rollup_window: LONGEST_PAUSE,
         unstored: Vec::new(),
         unwritten: Vec::new(),
         failures: 0,
+        docket: None,
     }
 }
 
-#[test]
-fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
+#[tokio::test]
+async fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
     let now = Timestamp::UNIX_EPOCH;
     let notification = Notification {
         id: "msg_1".into(),
@@ -46,4 +58,29 @@ fn a_notification_that_finds_no_room_is_given_up_in_the_store_too() {
     let detail = "no room".to_owned();
     let report = Report { notification, attempt: 0, at: now, outcome: Outcome::GaveUp, status: 0, detail };
     assert_eq!(pipeline.unwritten, [DeliveryRow::from(&report)]);
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_no_rule_fires_and_none_resolves() {
+    let text = "groups: [{name: g, rules: [
+        {alert: Fires, metric: calls, window: 5m, op: '>', threshold: 1},
+        {alert: Pends, metric: calls, window: 5m, op: '>', threshold: 1, for: 1s},
+        {alert: Silent, metric: calls, window: 5m, op: '<', threshold: 1, no_data: alert}]}]";
+    let at = |second| Timestamp::from_second(second).expect("in range");
+    let mut pipeline = pipeline(at(0));
+    pipeline.rules = RuleSet::parse([("rules.yaml", text)]).expect("valid");
+    pipeline.schedule = Schedule::of(&pipeline.rules, LONGEST_PAUSE, at(0));
+    let rules: Vec<&Rule> = pipeline.rules.iter().collect();
+    let groups = vec![Group { values: vec!["demo".into()], calls: 9, ..Group::default() }];
+    let answer = query::plan(&rules[..1], LONGEST_PAUSE)[0].answer(groups);
+    for rule in rules {
+        pipeline.evaluator.evaluate(rule, &answer, Freshness::Current, at(0));
+    }
+    assert_eq!((pipeline.evaluator.firing(), pipeline.evaluator.pending()), (1, 1));
+    for second in 1..10 {
+        pipeline.evaluate(at(second)).await;
+    }
+    let told: Vec<_> = pipeline.unstored.iter().map(|change| (change.rule.as_str(), change.state)).collect();
+    assert_eq!(told, [(STORE_UNREACHABLE, State::Firing)]);
+    assert_eq!((pipeline.evaluator.firing(), pipeline.evaluator.pending()), (2, 1));
 }

@@ -1,0 +1,247 @@
+//! Verdicts as alerts of Callmeter's own: cells and the time enter, changes of state leave; and which other alerts they
+//! make needless.
+//!
+//! One alert per place. Labels: `scope` (us, vendor, shared_credential, region, endpoint, credential), `workspace`, and
+//! `integration`, `endpoint`, `environment`, `customer`, empty where they do not apply; the value is the number of
+//! customers affected. Promise: pure.
+
+use crate::{
+    alert::{Observation, RuleKey, Standing, Subject},
+    evaluate::{Evaluator, Trust},
+    fault::{
+        evidence::Cell,
+        judge::{Place, Scope, Verdict, judge},
+    },
+    health::GROUP,
+    quantity::Quantity,
+    rules::{Rule, RuleSet, Terms, Texts},
+    transition::{State, Transition},
+    vocabulary::{Dimension, Metric},
+};
+use jiff::Timestamp;
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+
+/// A vendor, a part of it, a shared credential or our own network fails.
+pub const INTEGRATION_FAULT: &str = "IntegrationFault";
+/// One customer's credential or account fails.
+pub const CREDENTIAL_FAULT: &str = "CredentialFault";
+/// How often verdicts are given.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the values of verdicts' alerts stand for, in order; those that do not apply to a scope are empty.
+pub const DIMENSIONS: &[Dimension] = &[
+    Dimension::Workspace,
+    Dimension::Customer,
+    Dimension::Integration,
+    Dimension::Endpoint,
+    Dimension::Environment,
+    Dimension::Scope,
+];
+const TERMS: Terms = Terms {
+    threshold: Quantity::Real(0.0),
+    clear_threshold: None,
+    min_samples: 0,
+    pending_for: Duration::ZERO,
+    keep_firing_for: Duration::ZERO,
+};
+
+/// Rules by name, with the severity of their alerts.
+const RULES: [(&str, &str); 2] = [(INTEGRATION_FAULT, "page"), (CREDENTIAL_FAULT, "warning")];
+const SUMMARY: &str = "{% if labels.scope == 'us' %}calls to most vendors fail on the way\
+    {% elif labels.scope == 'vendor' %}{{ $labels.integration }} fails\
+    {% elif labels.scope == 'shared_credential' %}{{ $labels.integration }} refuses the credential that customers share\
+    {% elif labels.scope == 'region' %}{{ $labels.integration }} fails in {{ $labels.environment }}\
+    {% elif labels.scope == 'endpoint' %}{{ $labels.integration }} fails at {{ $labels.endpoint }}\
+    {% else %}{{ $labels.integration }} fails for {{ $labels.customer }} only{% endif %}\
+    {% if labels.scope != 'credential' %}: {{ $value }} customer{% if value != 1 %}s{% endif %} affected{% endif %}";
+const DESCRIPTION: &str = "{% if labels.scope == 'us' %}dns, connect, tls or timeout errors at most integrations at once: look at our own network first.\
+    {% elif labels.scope == 'shared_credential' %}auth_expired or forbidden for most customers at once: look at the app's own credential first.\
+    {% elif labels.scope == 'credential' %}other customers of this vendor are served: look at this customer's credential or account.\
+    {% else %}errors of the service itself, for customers who have nothing else in common.{% endif %}";
+
+/// What tells these rules apart from all others.
+pub fn keys() -> [RuleKey; 2] {
+    RULES.map(|(rule, severity)| (GROUP.to_owned(), rule.to_owned(), labels_of(severity)))
+}
+
+fn labels_of(severity: &str) -> Texts {
+    Texts::from([("severity".to_owned(), severity.to_owned())])
+}
+
+/// The verdicts that stand, and when the next ones are due.
+#[derive(Debug)]
+pub struct Docket {
+    standing: BTreeSet<Place>,
+    due: Timestamp,
+}
+
+impl Docket {
+    /// Takes up the alerts that were open.
+    pub fn restore(last: &[Transition], now: Timestamp) -> Self {
+        let open = last.iter().filter(|alert| is_verdict(alert) && alert.state == State::Firing);
+        Self { standing: open.filter_map(|alert| Place::of_labels(&alert.labels)).collect(), due: now }
+    }
+
+    /// Whether verdicts are due.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.due
+    }
+
+    /// Judges the cells; everything that was sent must have been counted.
+    pub fn hear(&mut self, evaluator: &mut Evaluator, cells: &[Cell], now: Timestamp) -> Vec<Transition> {
+        let verdicts = judge(cells, &self.standing);
+        self.due = now.saturating_add(INTERVAL).unwrap_or(Timestamp::MAX);
+        self.standing = verdicts.iter().map(|verdict| verdict.place.clone()).collect();
+        let annotations = [("summary", SUMMARY), ("description", DESCRIPTION)];
+        let annotations: Texts = annotations.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let mut changes = Vec::new();
+        for (rule, severity) in RULES {
+            let labels = labels_of(severity);
+            let subject = Subject {
+                group: GROUP,
+                rule,
+                labels: &labels,
+                dimensions: DIMENSIONS,
+                terms: &TERMS,
+                overrides: &[],
+                covers: Duration::MAX,
+                annotations: &annotations,
+            };
+            let ours = verdicts.iter().filter(|verdict| verdict.place.scope.rule() == rule);
+            changes.extend(evaluator.step(subject, ours.map(observation), Trust::All, now).transitions);
+        }
+        changes
+    }
+}
+
+fn observation(verdict: &Verdict) -> Observation<'static> {
+    let standing = if verdict.lasting { Standing::Lingers } else { Standing::Exceeds };
+    let values = Cow::Owned(verdict.place.values());
+    Observation { values, value: verdict.customers as f64, standing, is_new: false }
+}
+
+impl Scope {
+    fn rule(&self) -> &'static str {
+        if matches!(self, Self::Credential(_)) { CREDENTIAL_FAULT } else { INTEGRATION_FAULT }
+    }
+
+    /// The word of the label `scope`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Vendor => "vendor",
+            Self::SharedCredential => "shared_credential",
+            Self::Region(_) => "region",
+            Self::Endpoint(_) => "endpoint",
+            Self::Credential(_) => "credential",
+        }
+    }
+}
+
+impl Place {
+    /// Its values of [`DIMENSIONS`].
+    fn values(&self) -> Vec<String> {
+        let value = |dimension: &Dimension| match (dimension, &self.scope) {
+            (Dimension::Workspace, _) => self.workspace.clone(),
+            (Dimension::Integration, _) => self.integration.clone(),
+            (Dimension::Scope, scope) => scope.word().to_owned(),
+            (Dimension::Environment, Scope::Region(name))
+            | (Dimension::Endpoint, Scope::Endpoint(name))
+            | (Dimension::Customer, Scope::Credential(name)) => name.clone(),
+            _ => String::new(),
+        };
+        DIMENSIONS.iter().map(value).collect()
+    }
+
+    fn of_labels(labels: &Texts) -> Option<Self> {
+        let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
+        let scope = match labels.get("scope")?.as_str() {
+            "us" => Scope::Us,
+            "vendor" => Scope::Vendor,
+            "shared_credential" => Scope::SharedCredential,
+            "region" => Scope::Region(label("environment")),
+            "endpoint" => Scope::Endpoint(label("endpoint")),
+            "credential" => Scope::Credential(label("customer")),
+            _ => return None,
+        };
+        Some(Self { workspace: label("workspace"), integration: label("integration"), scope })
+    }
+}
+
+fn is_verdict(alert: &Transition) -> bool {
+    alert.rule_group == GROUP && RULES.iter().any(|(rule, _)| *rule == alert.rule)
+}
+
+/// Which alerts a verdict makes needless: built in, because only here is known what a rule measures.
+///
+/// As inhibition rules of a routing file they would be, for rules that carry a label of their own such as
+/// `about: calls`: `source_matchers: [alertname=IntegrationFault, scope=vendor]`, `target_matchers: [about=calls]`,
+/// `equal: [workspace, integration]`; with `endpoint`, `environment` or `customer` in `equal` for the narrower scopes.
+#[derive(Clone, Debug, Default)]
+pub struct Inhibition {
+    /// Group and name of the rules that look at failing or slow calls.
+    about_calls: BTreeSet<(String, String)>,
+}
+
+impl Inhibition {
+    /// Learns which rules look at failing or slow calls; alerts of others, such as on cost, are never made needless.
+    pub fn new(rules: &RuleSet) -> Self {
+        let about_calls = rules.iter().filter(|rule| is_about_calls(rule));
+        Self { about_calls: about_calls.map(|rule| (rule.group.clone(), rule.name.clone())).collect() }
+    }
+
+    /// Whether nobody needs to hear of `target` while `source` fires.
+    pub fn inhibits(&self, source: &Transition, target: &Transition) -> bool {
+        if !is_verdict(source) || source.state != State::Firing || source.workspace != target.workspace {
+            return false;
+        }
+        let Some(place) = Place::of_labels(&source.labels) else { return false };
+        if !is_verdict(target) {
+            return self.is_about_calls(target) && place.covers(&target.labels);
+        }
+        // Beside the whole vendor its parts are no news. What fails beside our own network is.
+        let told = Place::of_labels(&target.labels);
+        told.is_some_and(|told| {
+            place.integration == told.integration && place.scope.is_whole() && !told.scope.is_whole()
+        })
+    }
+
+    fn is_about_calls(&self, alert: &Transition) -> bool {
+        self.about_calls.contains(&(alert.rule_group.clone(), alert.rule.clone()))
+    }
+}
+
+impl Scope {
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Vendor | Self::SharedCredential)
+    }
+}
+
+impl Place {
+    /// Whether an alert with these labels is about calls that failed here.
+    fn covers(&self, labels: &Texts) -> bool {
+        let is = |label: &str, name: &str| labels.get(label).is_some_and(|value| value == name);
+        let may_be = |label: &str, name: &str| labels.get(label).is_none_or(|value| value == name);
+        let vendor = is("integration", &self.integration);
+        match &self.scope {
+            Scope::Us => true,
+            Scope::Vendor | Scope::SharedCredential => vendor,
+            Scope::Region(name) => vendor && may_be("environment", name),
+            Scope::Endpoint(name) => vendor && may_be("endpoint", name),
+            Scope::Credential(name) => vendor && is("customer", name),
+        }
+    }
+}
+
+fn is_about_calls(rule: &Rule) -> bool {
+    let metric = rule.metric;
+    metric.quantile().is_some()
+        || matches!(
+            metric,
+            Metric::Errors
+                | Metric::ErrorRate
+                | Metric::RetriedShare
+                | Metric::RetryAmplification
+                | Metric::LatencyMean
+        )
+}
