@@ -1,7 +1,18 @@
 //! Incidents of every kind, made from seeds, and what the judge says of them.
 
-use super::{judge::Place, *};
+use super::{
+    alerts::{self, Docket},
+    judge::Place,
+    *,
+};
+use crate::{
+    evaluate::Evaluator,
+    health::GROUP,
+    rules::{RuleSet, Texts},
+    transition::{State, Transition},
+};
 use callmeter_schemas::ErrorClass;
+use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -249,7 +260,10 @@ fn a_verdict_is_one_alert_that_goes_on_until_calls_succeed_again() {
     assert_eq!(hear(0, &vendor(&[("a", 0, 0), ("b", 0, 0), ("c", 0, 0)])), []);
     let changes = hear(1, &vendor(&[("a", 9, 0), ("b", 8, 0), ("c", 0, 0)]));
     let [fired] = changes.as_slice() else { panic!("{changes:?}") };
-    assert_eq!((fired.state, fired.rule.as_str(), fired.value), (State::Firing, alerts::INTEGRATION_FAULT, 2.0));
+    assert_eq!(
+        (fired.state, fired.rule.as_str(), fired.value),
+        (State::Firing, alerts::INTEGRATION_FAULT, 2.0)
+    );
     assert_eq!(fired.annotations["summary"], "crm fails: 2 customers affected");
     assert_eq!((fired.labels["scope"].as_str(), fired.labels["severity"].as_str()), ("vendor", "page"));
     // It has become usual, and a restart comes between; then calls succeed again.

@@ -10,7 +10,7 @@ fn tested(name: &str) -> Vec<Tested> {
 
 #[test]
 fn tests_that_hold_say_so_in_a_line() {
-    insta::assert_snapshot!(text(&tested("holds"), true), @"8 of 8 expectations hold (tests: 3, files: 1)");
+    insta::assert_snapshot!(text(&tested("holds"), true), @"18 of 18 expectations hold (tests: 6, files: 1)");
 }
 
 #[test]
