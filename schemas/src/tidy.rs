@@ -146,6 +146,7 @@ const PURE: [(&str, &[&str]); 6] = [
             "alert",
             "dispatch",
             "evaluate",
+            "evaluate/observe",
             "health",
             "knowledge",
             "matcher",
