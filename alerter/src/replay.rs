@@ -7,6 +7,7 @@
 
 mod edges;
 pub mod history;
+pub mod limits;
 pub mod player;
 pub mod row;
 mod tally;

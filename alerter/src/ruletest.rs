@@ -6,7 +6,8 @@
 //!
 //! Series, each sample being what happened in one step: `calls`, `errors` (label `error_class`, else `unknown`) and
 //! `retried` as parts of the calls with the same labels, `latency_ms` of all of these calls (or with the label `calls` of
-//! that many), `bytes_in`, `bytes_out`, and `cost` (label `currency`). Labels are the dimensions of rules.
+//! that many), `bytes_in`, `bytes_out`, and `cost` (label `currency`). Of limits (labels `integration`, `policy`, `scope`):
+//! `quota_remaining`, `quota_limit` and `quota_resets_in` (seconds), each sample being one answer that told of it.
 //! A series or an expectation without `workspace` is one of the workspace `default`.
 
 mod difference;
@@ -20,7 +21,7 @@ mod values;
 
 pub use difference::{Difference, Field};
 
-use crate::rules::RuleSet;
+use crate::{rules::RuleSet, vocabulary::Source};
 use callmeter_documents::{Problem, Problems, closest, duration, files};
 use document::Document;
 use run::Played;
@@ -124,7 +125,7 @@ fn judge(document: &Document, rules: &RuleSet, problems: &mut Problems) {
             let message = format!("no rule has the name `{name}`");
             problems.add(expectation.line, "alertname", message, closest(name, &names));
         }
-        if let Some(rule) = rules.iter().find(|rule| rule.name == name && !rule.source().is_in_rollups()) {
+        if let Some(rule) = rules.iter().find(|rule| rule.name == name && rule.source() == Source::Pipeline) {
             let message = format!("`{name}` measures {}, of which there are no series", rule.metric.word());
             problems.add(expectation.line, "alertname", message, None);
         }

@@ -241,8 +241,8 @@ impl Quantile {
 }
 
 impl Source {
-    /// Whether rollups in memory can answer for it: what a vendor says of its limits, and how far counting
-    /// is behind, are not among them.
+    /// Whether its numbers are sums over rollups: what a vendor says of its limits, and how far counting is behind,
+    /// are not.
     pub fn is_in_rollups(self) -> bool {
         matches!(self, Self::Calls | Self::Spend | Self::Budget(_))
     }

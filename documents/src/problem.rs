@@ -260,35 +260,44 @@ fn place_of(root: &Node, field: &str, line: u64) -> (u64, u64) {
     let (mut node, mut nearest) = (root, (root.line == line).then_some(root.column));
     let mut rest = field;
     while !rest.is_empty() {
-        let Some((places, next, tail)) = step(node, rest) else { break };
-        if let (true, Some(place)) = (tail.is_empty(), places.first()) {
-            return *place;
+        let Some(child) = child(node, rest) else { break };
+        if child.rest.is_empty() {
+            return child.key;
         }
-        nearest = places.into_iter().find(|place| place.0 == line).map(|place| place.1).or(nearest);
-        (node, rest) = (next, tail);
+        let on_line =
+            [child.key, (child.node.line, child.node.column)].into_iter().find(|place| place.0 == line);
+        nearest = on_line.map(|place| place.1).or(nearest);
+        (node, rest) = (child.node, child.rest);
     }
     (line, nearest.or_else(|| first_on(root, line)).unwrap_or(0))
 }
 
-/// The child that a field's name begins with, where its key and its value stand, and the rest of the name.
-#[allow(clippy::type_complexity, reason = "three answers of one search, used once")]
-fn step<'n, 'f>(node: &'n Node, field: &'f str) -> Option<(Vec<(u64, u64)>, &'n Node, &'f str)> {
+/// What the first part of a field's name names.
+struct Child<'n, 'f> {
+    /// Line and column of its key, or of the item.
+    key: (u64, u64),
+    node: &'n Node,
+    /// The rest of the name.
+    rest: &'f str,
+}
+
+fn child<'n, 'f>(node: &'n Node, field: &'f str) -> Option<Child<'n, 'f>> {
     let field = field.strip_prefix('.').unwrap_or(field);
     match &node.value {
         Value::List(items) => {
-            let (index, tail) = field.strip_prefix('[')?.split_once(']')?;
+            let (index, rest) = field.strip_prefix('[')?.split_once(']')?;
             let item = items.get(index.parse::<usize>().ok()?)?;
-            Some((vec![(item.line, item.column)], item, tail))
+            Some(Child { key: (item.line, item.column), node: item, rest })
         }
         Value::Map(entries) => {
             // Keys may hold dots themselves: the longest one that fits is meant.
             let fits = |entry: &&Entry| {
-                let tail = field.strip_prefix(entry.key.as_str());
-                tail.is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '[']))
+                let rest = field.strip_prefix(entry.key.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             };
             let entry = entries.iter().filter(fits).max_by_key(|entry| entry.key.len())?;
-            let places = vec![(entry.line, entry.column), (entry.value.line, entry.value.column)];
-            Some((places, &entry.value, field.get(entry.key.len()..)?))
+            let rest = field.get(entry.key.len()..)?;
+            Some(Child { key: (entry.line, entry.column), node: &entry.value, rest })
         }
         _ => None,
     }

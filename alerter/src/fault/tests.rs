@@ -1,7 +1,18 @@
 //! Incidents of every kind, made from seeds, and what the judge says of them.
 
-use super::{judge::Place, *};
+use super::{
+    alerts::{self, Docket},
+    judge::Place,
+    *,
+};
+use crate::{
+    evaluate::Evaluator,
+    health::GROUP,
+    rules::{RuleSet, Texts},
+    transition::{State, Transition},
+};
 use callmeter_schemas::ErrorClass;
+use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
 

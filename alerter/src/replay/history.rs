@@ -9,6 +9,7 @@
 use crate::{
     query::{Answer, MAX_GROUPS, Query},
     replay::{
+        limits::{Limit, Limits},
         row::{Key, Row},
         tally::Tally,
     },
@@ -37,13 +38,21 @@ pub enum HistoryError {
 pub struct History {
     keys: HashMap<Key, usize>,
     tallies: Vec<Tally>,
+    limits: Limits,
     cells: usize,
 }
 
 impl History {
     /// A history without rows.
     pub fn new(queries: Vec<Query>) -> Self {
-        Self { keys: HashMap::new(), tallies: queries.into_iter().map(Tally::new).collect(), cells: 0 }
+        let tallies = queries.into_iter().map(Tally::new).collect();
+        Self { keys: HashMap::new(), tallies, limits: Limits::default(), cells: 0 }
+    }
+
+    /// Adds what was told of a limit; unlike rows not before its time.
+    pub fn add_limit(&mut self, limit: &Limit) -> Result<(), HistoryError> {
+        self.limits.add(limit);
+        if self.limits.len() > MAX_GROUPS { Err(HistoryError::TooManyKeys) } else { Ok(()) }
     }
 
     /// Adds a row.
@@ -72,7 +81,7 @@ impl History {
     ///
     /// `now` must not lie before the last one: the answer would be that of the last one.
     pub fn answer(&mut self, place: usize, now: Timestamp) -> Option<&Answer> {
-        let (answer, released) = self.tallies.get_mut(place)?.answer(now);
+        let (answer, released) = self.tallies.get_mut(place)?.answer(&self.limits, now);
         self.cells = self.cells.saturating_sub(released);
         Some(answer)
     }

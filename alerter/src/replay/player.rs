@@ -1,19 +1,21 @@
 //! The live loop without its world: rows and the schedule's times enter, changes of state leave.
 //!
 //! Promise: pure. Groups are due when the live schedule says so, queries are those that the live loop
-//! would ask, and the evaluator is the live one; counting is taken to keep up. Rules whose numbers are in no rollups are
-//! not evaluated: [`crate::vocabulary::Source::is_in_rollups`].
+//! would ask, and the evaluator is the live one; counting is taken to keep up. Rules on how far it is
+//! behind are not evaluated.
 
 use crate::{
     evaluate::{Evaluator, Freshness},
     query,
     replay::{
         history::{History, HistoryError},
+        limits::Limit,
         row::Row,
     },
     rules::RuleSet,
     schedule::Schedule,
     transition::Transition,
+    vocabulary::Source,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -73,7 +75,7 @@ impl Player {
     pub fn new(rules: RuleSet, pace: Pace) -> Self {
         let all: Vec<_> = rules.iter().collect();
         let mut queries = query::plan(&all, pace.stored);
-        queries.retain(|query| query.source().is_in_rollups());
+        queries.retain(|query| query.source() != Source::Pipeline);
         let served = queries.iter().map(|query| query.rules.clone()).collect();
         let places = rules.groups.iter().enumerate();
         let group_of_rule =
@@ -89,6 +91,11 @@ impl Player {
     /// Adds a row.
     pub fn add(&mut self, row: &Row) -> Result<(), HistoryError> {
         self.history.add(row)
+    }
+
+    /// Adds what was told of a limit.
+    pub fn add_limit(&mut self, limit: &Limit) -> Result<(), HistoryError> {
+        self.history.add_limit(limit)
     }
 
     /// When the next round is due.

@@ -8,8 +8,10 @@ use crate::{
     query::{Answer, Group, Query},
     replay::{
         edges::{self, Edges, Span},
+        limits::Limits,
         row::{Key, Sums},
     },
+    vocabulary::Source,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -61,7 +63,8 @@ impl Tally {
 
     /// Learns a key; keys are numbered in the order in which they are learnt.
     pub(crate) fn learn(&mut self, key: &Key) {
-        let group = self.query.reads(key).then(|| self.group(key));
+        let counts = self.query.source().is_in_rollups() && self.query.reads(key);
+        let group = counts.then(|| self.group(key));
         self.group_of_key.push(group);
     }
 
@@ -115,8 +118,12 @@ impl Tally {
     }
 
     /// The answer at `now`, which never goes back; and how many cells are no longer held.
-    pub(crate) fn answer(&mut self, now: Timestamp) -> (&Answer, usize) {
+    pub(crate) fn answer(&mut self, limits: &Limits, now: Timestamp) -> (&Answer, usize) {
         let edges = edges::of(&self.query, now);
+        if self.query.source() == Source::Quota {
+            let groups = limits.groups(&self.query, edges.now.since, now);
+            return (self.answer.insert(self.query.answer(groups)), 0);
+        }
         let from = std::mem::replace(&mut self.edges, edges);
         let slid = self.slide(from.now, edges.now, |total| &mut total.now)
             | self.slide(from.before, edges.before, |total| &mut total.before);

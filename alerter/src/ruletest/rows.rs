@@ -4,7 +4,10 @@
 //! test. As live, a sample is part of the stored window in which its step lies, and is known from its step on.
 
 use crate::{
-    replay::row::{Key, Row, Sums},
+    replay::{
+        limits::{Limit, Told},
+        row::{Key, Row, Sums},
+    },
     ruletest::series::Measure,
 };
 use callmeter_documents::{Problems, duration};
@@ -26,13 +29,22 @@ pub(crate) struct Series {
     pub(crate) samples: Vec<Option<Amount>>,
 }
 
-/// A row and when it is known.
+/// What is known from some time on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
     /// Since the start of the test.
     pub after: Duration,
-    /// The row.
-    pub row: Row,
+    /// What it is.
+    pub fact: Fact,
+}
+
+/// What a step of a test leaves behind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// Calls.
+    Calls(Row),
+    /// What was told of a limit.
+    Limit(Limit),
 }
 
 /// How a test's time lies.
@@ -48,10 +60,16 @@ pub(crate) struct Steps {
 
 /// The rows of all series, in the order of time.
 pub(crate) fn rows(series: &[Series], steps: Steps, problems: &mut Problems) -> Vec<Timed> {
-    let mut by_key: BTreeMap<&Key, Vec<&Series>> = BTreeMap::new();
-    series.iter().for_each(|one| by_key.entry(&one.key).or_default().push(one));
+    let mut by_key: BTreeMap<(bool, &Key), Vec<&Series>> = BTreeMap::new();
+    series.iter().for_each(|one| {
+        by_key.entry((one.measure.is_of_limits(), &one.key)).or_default().push(one);
+    });
     let mut rows = Vec::new();
-    for (key, mut series) in by_key {
+    for ((is_limit, key), mut series) in by_key {
+        if is_limit {
+            rows.extend(limits(key, &series, steps, problems));
+            continue;
+        }
         // What is part of the calls, or the rest of them, comes after what it is part of.
         series.sort_by_key(|one| one.measure.turn());
         for one in &series {
@@ -65,12 +83,47 @@ pub(crate) fn rows(series: &[Series], steps: Steps, problems: &mut Problems) -> 
             if sums != Sums::default() {
                 let after = steps.after(step);
                 let row = Row { window_start: steps.window(after), key: key.clone(), sums };
-                rows.push(Timed { after, row });
+                rows.push(Timed { after, fact: Fact::Calls(row) });
             }
         }
     }
     rows.sort_by_key(|timed| timed.after);
     rows
+}
+
+/// What is told of one limit, step by step; the whole of it is as it was told last.
+fn limits(key: &Key, series: &[&Series], steps: Steps, problems: &mut Problems) -> Vec<Timed> {
+    let of = |measure| series.iter().copied().find(move |one| one.measure == measure);
+    let (limit, remaining, resets_in) =
+        (of(Measure::QuotaLimit), of(Measure::QuotaRemaining), of(Measure::QuotaResetsIn));
+    for one in series {
+        let mistake = one.samples.iter().flatten().find_map(|sample| whole(*sample).err());
+        if let Some(message) = mistake {
+            problems.add(one.line, &one.path, message, None);
+        }
+    }
+    let count =
+        |one: Option<&Series>, step| one.and_then(|one| sample_of(one, step)).and_then(|at| whole(at).ok());
+    let (mut timed, mut known) = (Vec::new(), None);
+    for step in 0..series.iter().map(|one| one.samples.len()).max().unwrap_or(0) {
+        known = count(limit, step).or(known);
+        if !series.iter().any(|one| sample_of(one, step).is_some()) {
+            continue;
+        }
+        let after = steps.after(step);
+        let observed_us = (i64::from(steps.start) + after.as_secs() as i64) * 1_000_000;
+        let reset =
+            count(resets_in, step).and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
+        let told = Told {
+            observed_us,
+            limit: known,
+            remaining: count(remaining, step),
+            reset_us: reset.and_then(|reset| reset.checked_add(observed_us)),
+        };
+        let limit = Limit { window_start: steps.window(after), key: key.clone(), told, answers: 1 };
+        timed.push(Timed { after, fact: Fact::Limit(limit) });
+    }
+    timed
 }
 
 impl Steps {
@@ -87,6 +140,10 @@ impl Steps {
 }
 
 impl Measure {
+    fn is_of_limits(self) -> bool {
+        matches!(self, Self::QuotaRemaining | Self::QuotaLimit | Self::QuotaResetsIn)
+    }
+
     /// Calls come first, the rest of the measured ones last.
     fn turn(self) -> u8 {
         match self {
@@ -135,6 +192,8 @@ fn add(series: &Series, step: usize, sums: &mut Sums) -> Result<(), String> {
         Measure::BytesIn => sums.bytes_in = plus(sums.bytes_in, sample)?,
         Measure::BytesOut => sums.bytes_out = plus(sums.bytes_out, sample)?,
         Measure::Cost => sums.cost = sums.cost.saturating_add(sample.units()),
+        // They stand apart from calls.
+        Measure::QuotaRemaining | Measure::QuotaLimit | Measure::QuotaResetsIn => {}
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{
     ruletest::{
         difference::{Difference, differences},
         document::{Document, Expectation, Expected, START, Test},
+        rows::Fact,
     },
     transition::{State, Transition},
 };
@@ -60,7 +61,10 @@ fn play(test: &Test, document: &Document, rules: &RuleSet) -> Result<Played, His
         while stage.player.next() <= until {
             let now = stage.player.next();
             while let Some(timed) = rows.next_if(|timed| start_and(timed.after) <= now) {
-                stage.player.add(&timed.row)?;
+                match &timed.fact {
+                    Fact::Calls(row) => stage.player.add(row)?,
+                    Fact::Limit(limit) => stage.player.add_limit(limit)?,
+                }
             }
             stage.round(now);
         }

@@ -27,14 +27,33 @@ pub(crate) enum Measure {
     BytesOut,
     /// Money spent in the step.
     Cost,
+    /// What is left of a limit.
+    QuotaRemaining,
+    /// The whole of it.
+    QuotaLimit,
+    /// Seconds until all of it is there again.
+    QuotaResetsIn,
 }
 
 /// Names that series may have.
-const NAMES: [&str; 7] = ["calls", "errors", "retried", "latency_ms", "bytes_in", "bytes_out", "cost"];
+const NAMES: [&str; 10] = [
+    "calls",
+    "errors",
+    "retried",
+    "latency_ms",
+    "bytes_in",
+    "bytes_out",
+    "cost",
+    "quota_remaining",
+    "quota_limit",
+    "quota_resets_in",
+];
 
-/// Labels that all of them may have: what calls are counted by.
-const DIMENSIONS: [&str; 7] =
+/// Labels that calls may have: what they are counted by.
+const OF_CALLS: [&str; 7] =
     ["workspace", "customer", "integration", "endpoint", "tier", "environment", "currency"];
+/// Labels that limits may have.
+const OF_LIMITS: [&str; 4] = ["workspace", "integration", "policy", "scope"];
 
 /// Reads a series.
 pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
@@ -44,6 +63,7 @@ pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
     let mut mistakes = Vec::new();
     let mut key = Key::from([(Dimension::Workspace, DEFAULT_WORKSPACE.to_owned())]);
     let (mut class, mut calls) = (ErrorClass::Unknown, None);
+    let dimensions: &[&str] = if name.starts_with("quota_") { &OF_LIMITS } else { &OF_CALLS };
     let mut seen: Vec<&str> = Vec::new();
     for (label, value) in &labels {
         if seen.contains(&label.as_str()) {
@@ -66,11 +86,11 @@ pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
                     mistakes.push(format!("the label `calls` is a whole number of calls, not `{value}`"));
                 }
             },
-            _ => match Dimension::parse(label).filter(|_| DIMENSIONS.contains(&label.as_str())) {
+            _ => match Dimension::parse(label).filter(|_| dimensions.contains(&label.as_str())) {
                 Some(dimension) => {
                     key.insert(dimension, value.clone());
                 }
-                None => mistakes.push(unknown("label", label, &DIMENSIONS)),
+                None => mistakes.push(unknown("label", label, dimensions)),
             },
         }
     }
@@ -82,6 +102,9 @@ pub(crate) fn parse(text: &str) -> Result<(Measure, Key), Vec<String>> {
         "bytes_in" => Some(Measure::BytesIn),
         "bytes_out" => Some(Measure::BytesOut),
         "cost" => Some(Measure::Cost),
+        "quota_remaining" => Some(Measure::QuotaRemaining),
+        "quota_limit" => Some(Measure::QuotaLimit),
+        "quota_resets_in" => Some(Measure::QuotaResetsIn),
         _ => None,
     };
     if measure == Some(Measure::Cost) && key.get(&Dimension::Currency).is_none_or(String::is_empty) {
@@ -179,6 +202,7 @@ mod tests {
         check(r#"errors{endpoint="GET /a/{id}, \"b\"=1"}"#, r#"Errors(Unknown) endpoint=GET /a/{id}, "b"=1"#);
         check(r#"latency_ms{calls="5"}"#, "LatencyMs(Some(5))");
         check(r#"cost{currency="USD"}"#, "Cost currency=USD");
+        check(r#"quota_limit{policy="daily",scope="app"}"#, "QuotaLimit policy=daily scope=app");
     }
 
     #[test]
@@ -200,5 +224,7 @@ mod tests {
             "the label `calls` is a whole number of calls, not `a`; the label `tier` stands twice",
         );
         check("cost", r#"cost needs a label such as currency="USD""#);
+        let labels = "there are workspace, integration, policy, scope";
+        check(r#"quota_limit{tier="x"}"#, &format!("unknown label `tier`; {labels}"));
     }
 }

@@ -10,7 +10,7 @@ fn tested(name: &str) -> Vec<Tested> {
 
 #[test]
 fn tests_that_hold_say_so_in_a_line() {
-    insta::assert_snapshot!(text(&tested("holds"), true), @"8 of 8 expectations hold (tests: 3, files: 1)");
+    insta::assert_snapshot!(text(&tested("holds"), true), @"18 of 18 expectations hold (tests: 6, files: 1)");
 }
 
 #[test]
@@ -74,7 +74,8 @@ testdata/ruletest/mistakes.yaml:23: tests[1].alert_rule_test[1].exp_alerts[1]: a
 testdata/ruletest/mistakes.yaml:23: eval_time: more than 100000 evaluations away at every 1m
 testdata/ruletest/mistakes.yaml:24: tests[1].alert_rule_test[2].alertname: missing
 testdata/ruletest/mistakes.yaml:24: tests[1].alert_rule_test[2].eval_time: `5` is not a duration such as 90s, 5m or 1h30m
-0 of 0 expectations hold (tests: 0, files: 1); mistakes: 21
+testdata/ruletest/mistakes.yaml:25: alertname: `Lagging` measures pipeline_lag, of which there are no series
+0 of 0 expectations hold (tests: 0, files: 1); mistakes: 22
 ");
 }
 

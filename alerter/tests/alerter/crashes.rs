@@ -10,11 +10,13 @@ mod store;
 use callmeter_alerter::{
     alert::{Observation, Standing, Subject},
     dispatch::{Dispatcher, Notification, NotifyReason, Settled},
-    evaluate::{Evaluator, Freshness},
+    evaluate::{Evaluator, Trust},
+    quantity::Quantity,
     routing::Routing,
-    rules::{RuleSet, Texts},
+    rules::{RuleSet, Terms, Texts},
     silence::{Silence, conditions},
     transition::{State, Transition},
+    vocabulary::Dimension,
 };
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -33,13 +35,13 @@ const CUSTOMERS: usize = 6;
 const ROUTING: &str = "
 route:
   receiver: ops
-  group_by: [vendor]
+  group_by: [integration]
   group_wait: 2s
   group_interval: 7s
   repeat_interval: 40s
   routes:
-  - {matchers: [vendor=v1], receiver: keys, continue: true}
-  - {matchers: [vendor=v1], group_by: ['...']}
+  - {matchers: [integration=v1], receiver: keys, continue: true}
+  - {matchers: [integration=v1], group_by: ['...']}
 receivers:
 - {name: ops, webhook_configs: [{url: 'https://o.example'}, {url: 'https://p.example'}]}
 - {name: keys, webhook_configs: [{url: 'https://k.example'}]}
@@ -143,15 +145,16 @@ impl World {
         }
     }
 
-    fn observations(&self) -> Vec<Observation> {
+    fn observations(&self) -> Vec<Observation<'static>> {
         let failing = (0..CUSTOMERS).filter(|customer| self.failing[*customer]);
-        let labels = |customer: usize| {
-            let vendor = format!("v{}", customer % 2);
-            let pairs = [("customer", format!("c{customer}")), ("vendor", vendor), ("alertname", "A".into())];
-            pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-        };
+        let values = |customer: usize| vec![format!("c{customer}"), format!("v{}", customer % 2)];
         failing
-            .map(|customer| Observation { labels: labels(customer), value: 1.0, standing: Standing::Exceeds })
+            .map(|customer| Observation {
+                values: values(customer).into(),
+                value: 1.0,
+                standing: Standing::Exceeds,
+                is_new: false,
+            })
             .collect()
     }
 
@@ -180,25 +183,44 @@ impl World {
     }
 }
 
-fn subject<'a>(labels: &'a Texts, none: &'a Texts) -> Subject<'a> {
-    let pending_for = Duration::from_secs(3);
-    Subject { group: "g", rule: "A", labels, threshold: 0.0, pending_for, annotations: none }
+const DIMENSIONS: &[Dimension] = &[Dimension::Customer, Dimension::Integration];
+
+fn terms() -> Terms {
+    Terms {
+        threshold: Quantity::Real(0.0),
+        clear_threshold: None,
+        min_samples: 0,
+        pending_for: Duration::from_secs(3),
+        keep_firing_for: Duration::ZERO,
+    }
+}
+
+fn subject<'a>(terms: &'a Terms, none: &'a Texts) -> Subject<'a> {
+    Subject {
+        group: "g",
+        rule: "A",
+        labels: none,
+        dimensions: DIMENSIONS,
+        terms,
+        overrides: &[],
+        covers: Duration::from_secs(60),
+        annotations: none,
+    }
 }
 
 /// One process, in the order of the pipeline, until it dies or its time is over.
 fn live(world: &mut World) -> Result<(), Killed> {
-    let none = Texts::new();
-    let subject = subject(&none, &none);
+    let (terms, none) = (terms(), Texts::new());
+    let subject = subject(&terms, &none);
     let remembered = world.store.last();
     let (mut evaluator, orphans) =
-        Evaluator::restore(&RuleSet::default(), &[subject.key()], &remembered, world.now());
+        Evaluator::restore(&RuleSet::default(), &[(subject.key(), DIMENSIONS)], &remembered, world.now());
     assert_eq!(orphans, []);
     let mut dispatcher = Dispatcher::new(Routing::parse("routing.yaml", ROUTING).expect("valid"));
     let mut on_the_way = dispatcher.restore(&remembered, world.store.told(), world.store.planned());
     while world.now < (EVENTFUL + CALM) * 1_000 {
         world.pass();
-        let changes =
-            evaluator.step(subject, world.observations(), Freshness::Current, world.now()).transitions;
+        let changes = evaluator.step(subject, world.observations(), Trust::All, world.now()).transitions;
         if !changes.is_empty() {
             world.write(|store| store.transitions.extend(changes.clone()))?;
         }
