@@ -78,14 +78,12 @@ impl Lease {
 
     /// Returns when this alerter is the one that acts.
     pub(crate) async fn until_active(&self) {
-        let mut told = false;
-        loop {
+        for look in 0_u64.. {
             match self.beat().await {
                 Ok(Role::Active) => return info!(name = self.name, "this alerter acts"),
-                Ok(_) if !told => {
-                    told = true;
-                    info!(name = self.name, "another alerter may act; this one stands by");
-                }
+                // Only the second look can be for a term of its own.
+                Ok(_) if look == 0 => continue,
+                Ok(_) if look == 1 => info!(name = self.name, "another alerter may act; this one stands by"),
                 Ok(_) => {}
                 Err(error) => warn!(%error, "who acts cannot be read yet"),
             }

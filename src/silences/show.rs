@@ -55,7 +55,7 @@ mod tests {
         let now = time("2026-11-20T13:00:00Z");
         assert_eq!(
             table(std::slice::from_ref(&silence), now),
-            "ID    STATE   FROM                  UNTIL                 MATCHERS                                AUTHOR  REASON\n\
+            "ID    STATE   FROM                  UNTIL                 MATCHERS                                 AUTHOR  REASON\n\
              5e1f  active  2026-11-20T12:00:00Z  2026-11-20T14:00:00Z  customer=\"acme\" severity=~\"page|ticket\"  ann     migration\n"
         );
         let told = json(&[silence], now);
