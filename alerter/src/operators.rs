@@ -8,7 +8,7 @@ use crate::{
     clock::now,
     matchers::MatcherError,
     routing::Routing,
-    silence::{Silence, conditions},
+    silence::{MAX_SILENCES, Silence, conditions},
     status::{AlertStatus, Wanted, statuses},
 };
 use callmeter_schemas::config::ClickHouseConfig;
@@ -94,6 +94,9 @@ impl Operators {
     pub async fn silence(&self, wish: Wish) -> Result<Silence, OperatorError> {
         let now = now();
         let silence = wish.read(format!("{:016x}", rand::random::<u64>()), now)?;
+        if self.store.silences(now).await?.len() >= MAX_SILENCES {
+            return Err(OperatorError::Wish("there are 2,000 silences already; expire some first"));
+        }
         self.store.write_silence(&silence, now).await?;
         Ok(silence)
     }
@@ -141,5 +144,54 @@ impl Wish {
             ends_at,
             created_at: now,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn wish(until: Until) -> Wish {
+        Wish {
+            matchers: vec!["customer=acme".into()],
+            author: "ann".into(),
+            reason: "migration".into(),
+            starts_at: None,
+            until,
+        }
+    }
+
+    #[track_caller]
+    fn check(wish: Wish, wanted: Result<(i64, i64), &str>) {
+        let silence = wish.read("1".into(), at(1_000)).map_err(|error| error.to_string());
+        let told = silence.map(|silence| (silence.starts_at.as_second(), silence.ends_at.as_second()));
+        assert_eq!(told, wanted.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_silence_runs_from_its_start_or_from_now_and_for_no_longer_than_a_year() {
+        let hour = Until::After(SignedDuration::from_hours(1));
+        check(wish(hour), Ok((1_000, 4_600)));
+        check(Wish { starts_at: Some(at(2_000)), ..wish(hour) }, Ok((2_000, 5_600)));
+        check(wish(Until::Moment(at(1_500))), Ok((1_000, 1_500)));
+        let over = "a silence must end after its start, and after now";
+        check(wish(Until::Moment(at(1_000))), Err(over));
+        check(Wish { starts_at: Some(at(10)), ..wish(Until::Moment(at(500))) }, Err(over));
+        check(wish(Until::After(SignedDuration::from_hours(24 * 400))), Err("a silence may last 366 days"));
+    }
+
+    #[test]
+    fn a_silence_without_author_reason_or_a_matcher_that_asks_for_a_label_is_refused() {
+        let hour = Until::After(SignedDuration::from_hours(1));
+        check(Wish { author: " ".into(), ..wish(hour) }, Err("an author is needed"));
+        check(Wish { reason: String::new(), ..wish(hour) }, Err("a reason is needed"));
+        check(
+            Wish { matchers: vec!["customer=~.*".into()], ..wish(hour) },
+            Err("a silence needs a matcher that asks for a label"),
+        );
     }
 }

@@ -233,7 +233,7 @@ impl Pipeline {
     /// Plans and sends what is due. What was planned while another alerter began to act is left to that one.
     async fn dispatch(&mut self, now: Timestamp) {
         let Some(dispatcher) = &mut self.dispatcher else { return };
-        if dispatcher.due().is_none_or(|due| due > now) {
+        if dispatcher.due().is_none_or(|due| due > now) || self.lease.role().await == Role::Standby {
             return;
         }
         let mut notifications: Vec<Notification> = Vec::new();

@@ -1,7 +1,7 @@
 //! The start, and every takeover: settings and what ClickHouse remembers enter, a running pipeline leaves.
 //!
-//! Promise: of several alerters one acts at a time; alerts go on where they were, and notifications that were planned and not finished are
-//! sent again under the same webhook-id. While ClickHouse is away, the start waits.
+//! Promise: of several alerters one acts at a time; alerts go on where they were, and notifications that were
+//! planned and not finished are sent again under the same webhook-id. While ClickHouse is away, the start waits.
 
 use crate::{
     AlerterConfig, AlerterError, AlerterMetrics, RuleSet,

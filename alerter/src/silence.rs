@@ -9,8 +9,8 @@ use crate::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Most silences that are looked at, the ones that end last first.
-pub const MAX_SILENCES: usize = 10_000;
+/// Most silences at a time: each alert of a flush is compared with each of them. Of more, those that end last hold.
+pub const MAX_SILENCES: usize = 2_000;
 
 /// Alerts that nobody is told of for some time.
 #[derive(Clone, Debug, PartialEq)]

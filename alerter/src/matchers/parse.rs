@@ -128,16 +128,15 @@ fn older_list(text: &str) -> Result<Vec<Matcher>, MatcherError> {
     let text = text.strip_prefix('{').unwrap_or(text);
     let text = text.strip_suffix('}').unwrap_or(text);
     let (mut inside, mut escaped) = (false, false);
-    let mut parts = text.split(|letter: char| {
-        match letter {
-            '"' if !escaped => inside = !inside,
-            _ => {}
-        }
+    let separates = |letter: char| {
+        inside ^= letter == '"' && !escaped;
         escaped = letter == '\\' && !escaped;
         letter == ',' && !inside
-    });
-    let last = parts.next_back().filter(|part| !part.trim().is_empty());
-    parts.chain(last).map(older).collect()
+    };
+    // Quotes are followed from the front: the parts are taken in order.
+    let mut parts: Vec<&str> = text.split(separates).collect();
+    parts.pop_if(|last| last.trim().is_empty());
+    parts.into_iter().map(older).collect()
 }
 
 fn older(text: &str) -> Result<Matcher, MatcherError> {

@@ -23,6 +23,7 @@ fn both_syntaxes_are_read_and_the_older_one_wins_where_they_differ() {
         (r"path=~a\.b", r#"{path=~"a\\.b"}"#),
         (r#"a="say \"hi\"""#, r#"{a="say \"hi\""}"#),
         (r#"a="""#, r#"{a=""}"#),
+        (r#"a=b,c=~"x\.\",""#, r#"{a="b",c=~"x\\.\","}"#),
         ("a=", r#"{a=""}"#),
         ("a=b c", r#"{a="b c"}"#),
         (r#""über service"="ü""#, r#"{"über service"="ü"}"#),

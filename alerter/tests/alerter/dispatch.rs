@@ -9,6 +9,7 @@ use callmeter_alerter::{
 };
 use jiff::Timestamp;
 
+mod model;
 mod quiet;
 
 fn at(second: i64) -> Timestamp {
