@@ -12,7 +12,7 @@ use crate::{
     },
     rules::RuleSet,
 };
-use callmeter_documents::{Problem, files};
+use callmeter_documents::{Problem, files, problem::Problems};
 use callmeter_schemas::config::Secret;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -112,21 +112,14 @@ pub(crate) fn endpoints<'a>(
     config: &AlerterConfig,
 ) -> Result<Vec<Endpoint>, Vec<Problem>> {
     let policy = Policy { private: config.networks(), encrypted: true };
-    let (mut endpoints, mut problems) = (Vec::new(), Vec::new());
+    let (mut endpoints, mut problems) = (Vec::new(), Problems::new(path));
     for target in receivers.into_iter().flat_map(|receiver| &receiver.targets) {
         match Endpoint::new(target, &policy, &config.external_url) {
             Ok(endpoint) => endpoints.push(endpoint),
-            Err(message) => problems.push(Problem {
-                file: path.to_owned(),
-                line: target.line,
-                column: 0,
-                field: target.path.clone(),
-                message,
-                suggestion: None,
-            }),
+            Err(message) => problems.add(target.line, &target.path, message, None),
         }
     }
-    if problems.is_empty() { Ok(endpoints) } else { Err(problems) }
+    if problems.count() == 0 { Ok(endpoints) } else { Err(problems.into_vec()) }
 }
 
 /// Reads a secret from where it is kept; the error names the place and never the text.

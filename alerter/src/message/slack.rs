@@ -121,9 +121,8 @@ fn fields(notification: &Notification) -> Option<Value> {
 }
 
 fn query(notification: &Notification) -> Option<Value> {
-    let query = words::query(notification)?;
-    (query.chars().count() <= MAX_QUERY)
-        .then(|| section(&cut_markup(&format!("```{}```", escape(&query)), MAX_TEXT)))
+    let query = escape(&words::query(notification)?);
+    (query.chars().count() <= MAX_QUERY).then(|| section(&format!("```{query}```")))
 }
 
 fn footer(notification: &Notification) -> Option<Value> {

@@ -161,3 +161,13 @@ routing.yaml:38: receivers[0].json_configs[0].headers.a b: not a name of a heade
 routing.yaml:39: receivers[0].json_configs[0].body: the body is not JSON: expected `,` or `}` at line 1 column 9; {{ … }} is written as a JSON value, with its quotes: put none around it
 ");
 }
+
+#[test]
+fn the_receiver_that_the_readme_shows_is_read() {
+    let readme = include_str!("../../../../README.md");
+    let shown = readme.split("```").find(|block| block.contains("- name: on-call")).expect("an example");
+    let shown = shown.strip_prefix("yaml").expect("yaml");
+    let routing =
+        Routing::parse("README.md", &format!("route: {{receiver: on-call}}{shown}")).expect("valid");
+    assert_eq!(routing.receivers[0].targets.len(), Kind::ALL.len());
+}
