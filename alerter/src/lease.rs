@@ -112,8 +112,8 @@ impl Lease {
         told
     }
 
-    /// Whether this alerter may plan and send now; a lease that lapsed is renewed first. While the store is away,
-    /// the holder may.
+    /// Where this alerter stands now: only an active one may plan and send. A lease that lapsed is renewed first;
+    /// while the store is away, the holder counts as active.
     pub(crate) async fn role(&self) -> Role {
         match self.with(|leadership, now| leadership.role(now)) {
             Role::Lapsed => self.beat().await.unwrap_or(Role::Active),

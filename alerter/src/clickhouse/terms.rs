@@ -42,6 +42,8 @@ impl Store {
         let mutex = format!("{}/alerter_terms", self.0.database().unwrap_or_default());
         let client = self.0.clone().with_setting("async_insert", "0");
         let client = client.with_setting("query_id", mutex).with_setting("replace_running_query", "0");
+        // One that hangs must not shut out the others for ever.
+        let client = client.with_setting("max_execution_time", CALL_TIMEOUT.as_secs().to_string());
         let advance = client.query_raw(ADVANCE).param("last_term", last.0).param("last_beat", last.1);
         let advance = advance.param("term", next.number).param("beat", next.beat);
         let advance = advance.param("holder", &next.holder).param("released", u8::from(next.released));
