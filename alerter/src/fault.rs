@@ -2,7 +2,7 @@
 //!
 //! When a vendor fails, every customer's rule fires; when one credential expires, only that customer's calls fail. This
 //! module looks at all cells (customer × integration × endpoint × environment) at once and says which, so that one
-//! alert stands for many. [`evidence`] decides whether a set of calls fails, [`judge`] which sets explain what fails,
+//! alert stands for many. [`evidence`] decides whether a set of calls fails, [`mod@judge`] which sets explain what fails,
 //! [`alerts`] turns verdicts into alerts and says which other alerts they make needless. Promise: all of it is
 //! pure, and every number of the rule stands as a named constant beside its reason.
 //!

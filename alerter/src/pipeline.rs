@@ -210,8 +210,9 @@ impl Pipeline {
                 }
             }
         }
-        if failure.is_none() && freshness == Freshness::Current {
-            failure = self.find_fault(now).await.err();
+        let is_away = matches!(failure, Some(StoreError::Unavailable(_)));
+        if freshness == Freshness::Current && !is_away {
+            failure = self.find_fault(now).await.err().or(failure);
         }
         let stored = self.store_changes().await;
         failure.map_or(stored, Err)
@@ -228,7 +229,10 @@ impl Pipeline {
 
     /// Says whose fault it is that calls fail, when that is due.
     async fn find_fault(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(docket) = self.docket.as_mut().filter(|docket| docket.is_due(now)) else { return Ok(()) };
+        let Some(docket) = &mut self.docket else { return Ok(()) };
+        if !docket.begin(now) {
+            return Ok(());
+        }
         let cells = self.store.cells(now).await?;
         self.unstored.extend(docket.hear(&mut self.evaluator, &cells, now));
         Ok(())

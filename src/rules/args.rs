@@ -102,7 +102,7 @@ A test file:
         exp_annotations: {summary: hubspot fails for acme}
 
 Series: calls, errors, retried, latency_ms, bytes_in, bytes_out, cost; quota_remaining, quota_limit, quota_resets_in. A
-sample is what happened in its step, not a
-counter that grows. Labels and annotations are compared whole; the workspace is `default` where none is named.
+sample is what happened in its step, not a counter that grows. Labels and annotations are compared whole; the
+workspace is `default` where none is named.
 
 Exit status: 0 everything as expected; 1 something is not, or a file has mistakes.";

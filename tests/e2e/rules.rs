@@ -10,7 +10,7 @@ use callmeter_alerter::{
     },
     vocabulary::Dimension,
 };
-use callmeter_harness::stack::{Stack, with_stack};
+use callmeter_harness::stack::{Stack, eventually, with_stack};
 use callmeter_schemas::{ErrorClass, histogram::bucket_of};
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -269,5 +269,37 @@ fn a_back_test_finds_what_was_and_holds_it_against_what_fired() {
                 (Some("2026-01-10T13:01:59Z"), Some("new")),
             ]
         );
+    });
+}
+
+#[test]
+fn a_vendor_that_fails_for_many_is_one_alert_that_counts_them() {
+    with_stack(async |stack| {
+        // An hour of ordinary calls of four customers; since two minutes three of them fail at one of two vendors.
+        stack
+            .execute(
+                "INSERT INTO deltas (kind, window_start, workspace, customer, integration, endpoint, calls, errors, \
+                 errors_by_class) SELECT 'data', toStartOfMinute(now()) - 60 * minute, 'w', \
+                 'c' || toString(customer), ['crm', 'mail'][vendor + 1], 'GET /' || toString(endpoint), 10, \
+                 if(minute < 2 AND vendor = 0 AND customer < 3, 9, 0) AS failed, \
+                 if(failed > 0, map('upstream_5xx', failed), map()) \
+                 FROM (SELECT arrayJoin(range(60)) AS minute, arrayJoin(range(4)) AS customer, arrayJoin(range(2)) AS vendor, \
+                 arrayJoin(range(2)) AS endpoint)",
+            )
+            .await;
+        stack.role("aggregate", &[]).await;
+        stack.role("alert", &[]).await;
+        let alerts = "SELECT rule, labels['integration'] AS vendor, labels['scope'] AS scope, value, \
+             toString(state) AS state, annotations['summary'] AS summary FROM alerts WHERE rule_group = 'callmeter' \
+             AND rule LIKE '%Fault'";
+        eventually("the vendor is blamed", Duration::from_secs(60), async || {
+            let rows = stack.rows(alerts).await;
+            let wanted = serde_json::json!([{
+                "rule": "IntegrationFault", "vendor": "crm", "scope": "vendor", "value": 3, "state": "firing",
+                "summary": "crm fails: 3 customers affected",
+            }]);
+            if Value::Array(rows.clone()) == wanted { Ok(()) } else { Err(format!("{rows:?}")) }
+        })
+        .await;
     });
 }

@@ -82,15 +82,18 @@ impl Docket {
         Self { standing: open.filter_map(|alert| Place::of_labels(&alert.labels)).collect(), due: now }
     }
 
-    /// Whether verdicts are due.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        now >= self.due
+    /// Whether verdicts are due now; the next ones are an interval later, whatever comes of these.
+    pub fn begin(&mut self, now: Timestamp) -> bool {
+        let is_due = now >= self.due;
+        if is_due {
+            self.due = now.saturating_add(INTERVAL).unwrap_or(Timestamp::MAX);
+        }
+        is_due
     }
 
     /// Judges the cells; everything that was sent must have been counted.
     pub fn hear(&mut self, evaluator: &mut Evaluator, cells: &[Cell], now: Timestamp) -> Vec<Transition> {
         let verdicts = judge(cells, &self.standing);
-        self.due = now.saturating_add(INTERVAL).unwrap_or(Timestamp::MAX);
         self.standing = verdicts.iter().map(|verdict| verdict.place.clone()).collect();
         let annotations = [("summary", SUMMARY), ("description", DESCRIPTION)];
         let annotations: Texts = annotations.map(|(name, text)| (name.to_owned(), text.to_owned())).into();

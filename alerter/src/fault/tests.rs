@@ -252,10 +252,9 @@ fn a_verdict_is_one_alert_that_goes_on_until_calls_succeed_again() {
     let mut evaluator = Evaluator::default();
     let mut docket = Docket::restore(&[], minute(0));
     let mut hear = |at, cells: &[Cell]| {
-        assert!(docket.is_due(minute(at)));
-        let changes = docket.hear(&mut evaluator, cells, minute(at));
-        assert!(!docket.is_due(minute(at)));
-        changes
+        assert!(docket.begin(minute(at)));
+        assert!(!docket.begin(minute(at)));
+        docket.hear(&mut evaluator, cells, minute(at))
     };
     assert_eq!(hear(0, &vendor(&[("a", 0, 0), ("b", 0, 0), ("c", 0, 0)])), []);
     let changes = hear(1, &vendor(&[("a", 9, 0), ("b", 8, 0), ("c", 0, 0)]));

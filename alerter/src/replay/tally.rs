@@ -181,13 +181,13 @@ impl Tally {
 impl Total {
     /// Start of the first and of the last stored window with rows in a window, or with calls among those known.
     fn seen(&self, span: Span, known: Span) -> Option<(u32, u32)> {
-        let range =
-            |span: Span| (!span.is_empty()).then(|| self.starts.range(span.range())).into_iter().flatten();
-        let within = range(span).map(|(start, _)| *start);
-        let known = range(known).filter(|(_, called)| **called).map(|(start, _)| *start);
-        let (mut all, mut back) = (within.clone().chain(known.clone()), known.rev().chain(within.rev()));
-        let (first, last) = (all.next()?, back.next()?);
-        Some(all.chain(back).fold((first, last), |(first, last), start| (first.min(start), last.max(start))))
+        let range = |span: Span| (!span.is_empty()).then(|| self.starts.range(span.range()));
+        let within = || range(span).into_iter().flatten();
+        let called = || range(known).into_iter().flatten().filter(|(_, called)| **called);
+        let first = within().next().into_iter().chain(called().next()).map(|(start, _)| *start).min()?;
+        let last =
+            within().next_back().into_iter().chain(called().next_back()).map(|(start, _)| *start).max()?;
+        Some((first, last))
     }
 
     fn group(&self, past: bool, cell: &Cell, (first_seen, last_seen): (u32, u32), query: &Query) -> Group {
