@@ -41,7 +41,8 @@ async fn print(config: &Config, args: &AlertsListArgs) -> anyhow::Result<ExitCod
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the file of alerter.routing has mistakes\n       {}", lines.join("\n       "))
     })?;
-    let alerts = Operators::new(&config.clickhouse, routing).alerts(&args.wanted()?).await?;
+    let alerts =
+        Operators::new(&config.clickhouse, routing, &config.alerter.rules).alerts(&args.wanted()?).await?;
     match args.list.json {
         true => println!("{}", serde_json::to_string_pretty(&alerts)?),
         false => print!("{}", list::table(&alerts)),

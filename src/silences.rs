@@ -23,7 +23,7 @@ pub(crate) fn silences(command: SilencesCommand) -> anyhow::Result<ExitCode> {
 
 async fn run(config: &Config, command: SilencesCommand) -> anyhow::Result<ExitCode> {
     migrate::require_version(&config.clickhouse).await?;
-    let operators = Operators::new(&config.clickhouse, None);
+    let operators = Operators::new(&config.clickhouse, None, &[]);
     let json = command.json();
     match command {
         SilencesCommand::Add(args) => {

@@ -20,6 +20,7 @@ pub use facts::{
 };
 
 use crate::{
+    fault::Inhibition,
     knowledge::after,
     routing::Routing,
     rules::Texts,
@@ -40,6 +41,7 @@ pub struct Dispatcher {
     routing: Routing,
     targets: Vec<Target>,
     silences: Vec<Silence>,
+    needless: Inhibition,
     groups: BTreeMap<String, Group>,
     disabled: BTreeSet<usize>,
 }
@@ -51,8 +53,8 @@ impl Dispatcher {
     /// Starts without any alert.
     pub fn new(routing: Routing) -> Self {
         let targets = routing.targets();
-        let (silences, groups, disabled) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        Self { routing, targets, silences, groups, disabled }
+        let (silences, needless) = (Vec::new(), Inhibition::default());
+        Self { routing, targets, silences, needless, groups: BTreeMap::new(), disabled: BTreeSet::new() }
     }
 
     /// Takes up what targets were told, and the open alerts, after a restart. What was planned and is not
@@ -102,7 +104,7 @@ impl Dispatcher {
     /// was off is on again. The places of targets are those of the new file from now on.
     pub fn reroute(&mut self, routing: Routing) {
         let before = std::mem::replace(self, Self::new(routing));
-        self.silences = before.silences;
+        (self.silences, self.needless) = (before.silences, before.needless);
         for alert in before.groups.values().flat_map(|group| group.alerts.values()) {
             self.insert(alert);
         }
@@ -142,6 +144,11 @@ impl Dispatcher {
     /// Takes note of the silences that there are; the ones before are forgotten.
     pub fn hush(&mut self, silences: Vec<Silence>) {
         self.silences = silences;
+    }
+
+    /// Takes note of which alerts verdicts make needless.
+    pub fn heed(&mut self, needless: Inhibition) {
+        self.needless = needless;
     }
 
     fn insert(&mut self, alert: &Transition) {
@@ -225,12 +232,12 @@ impl Dispatcher {
         }
         let alerts = self.groups.values().flat_map(|group| group.alerts.values());
         let firing = alerts.filter(|alert| alert.state == State::Firing);
-        let firing = firing.map(|alert| (alert.fingerprint.as_str(), &alert.labels));
-        let suppressor = Suppressor::new(&self.routing.inhibit_rules, &self.silences, firing, now);
+        let suppressor =
+            Suppressor::new(&self.routing.inhibit_rules, &self.needless, &self.silences, firing, now);
         let quiet = |group: &Group| {
             let route = self.routing.routes.get(group.route);
             let alerts = group.alerts.values().filter_map(|alert| {
-                let reason = match suppressor.of(&alert.labels)? {
+                let reason = match suppressor.of(alert)? {
                     Suppression::Silenced(_) => QuietReason::Silenced,
                     Suppression::Inhibited(_) => QuietReason::Inhibited,
                 };

@@ -6,6 +6,8 @@
 use crate::{
     clickhouse::{Store, StoreError},
     clock::now,
+    config::check_rules,
+    fault::Inhibition,
     matchers::MatcherError,
     routing::Routing,
     silence::{MAX_SILENCES, Silence, conditions},
@@ -66,21 +68,30 @@ pub enum Until {
 pub struct Operators {
     store: Store,
     routing: Option<Routing>,
+    rules: Vec<String>,
 }
 
 impl Operators {
-    /// Nothing is contacted yet. Without a routing file, inhibition and receivers of alerts are not known.
-    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<Routing>) -> Self {
-        Self { store: Store::new(clickhouse), routing }
+    /// Nothing is contacted yet. Without a routing file, inhibition and receivers of alerts are not known; without rule
+    /// files, what verdicts make needless is not.
+    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<Routing>, rules: &[String]) -> Self {
+        Self { store: Store::new(clickhouse), routing, rules: rules.to_vec() }
     }
 
     /// Open alerts, the newest first.
     pub async fn alerts(&self, wanted: &Wanted) -> Result<Vec<AlertStatus>, OperatorError> {
         let now = now();
         let (open, silences) = (self.store.open_alerts().await?, self.store.silences(now).await?);
-        let mut alerts = statuses(&open, &silences, self.routing.as_ref(), now);
+        let mut alerts = statuses(&open, &silences, self.routing.as_ref(), &self.needless().await, now);
         alerts.retain(|alert| wanted.keeps(alert));
         Ok(alerts)
+    }
+
+    /// What verdicts make needless, by the rule files as they are now; with mistakes in them, nothing.
+    async fn needless(&self) -> Inhibition {
+        let paths = self.rules.clone();
+        let read = tokio::task::spawn_blocking(move || check_rules(&paths)).await;
+        read.ok().and_then(Result::ok).map(|rules| Inhibition::new(&rules)).unwrap_or_default()
     }
 
     /// Silences that have not ended, or also those that ended lately; the ones that end last first.

@@ -11,7 +11,7 @@ use crate::{
     clock::now,
     dispatch::{Dispatcher, Notification, Settled},
     evaluate::{Evaluator, Freshness},
-    fault::alerts::Docket,
+    fault::{Inhibition, alerts::Docket},
     health,
     leadership::Role,
     lease::Lease,
@@ -132,6 +132,9 @@ impl Pipeline {
     fn adopt(&mut self, rules: &RuleSet, now: Timestamp) {
         self.unstored.extend(self.evaluator.adopt(&self.rules, rules, now));
         self.schedule = Schedule::of(rules, self.interval, now);
+        if let Some(dispatcher) = &mut self.dispatcher {
+            dispatcher.heed(Inhibition::new(rules));
+        }
         self.rules = rules.clone();
     }
 

@@ -10,7 +10,10 @@ use crate::{
     config::{self, check_routing},
     dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
-    fault::alerts::{self, Docket},
+    fault::{
+        Inhibition,
+        alerts::{self, Docket},
+    },
     health,
     leadership::Role,
     lease::Lease,
@@ -101,6 +104,7 @@ impl Loaded {
         let dispatcher = self.routing.clone().map(|routing| {
             let mut dispatcher = Dispatcher::new(routing);
             dispatcher.hush(remembered.silences.clone());
+            dispatcher.heed(Inhibition::new(&rules));
             unfinished = dispatcher.restore(&remembered.last, told(&remembered), planned(&remembered));
             dispatcher
         });

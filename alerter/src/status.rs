@@ -3,6 +3,7 @@
 //! Promise: pure, and by the same functions as the dispatcher's.
 
 use crate::{
+    fault::Inhibition,
     matchers::{Matchers, parse},
     routing::Routing,
     rules::Texts,
@@ -75,12 +76,12 @@ pub fn statuses(
     open: &[Transition],
     silences: &[Silence],
     routing: Option<&Routing>,
+    needless: &Inhibition,
     now: Timestamp,
 ) -> Vec<AlertStatus> {
     let firing = open.iter().filter(|alert| alert.state == State::Firing);
-    let firing = firing.map(|alert| (alert.fingerprint.as_str(), &alert.labels));
     let rules = routing.map(|routing| routing.inhibit_rules.as_slice()).unwrap_or_default();
-    let suppressor = Suppressor::new(rules, silences, firing, now);
+    let suppressor = Suppressor::new(rules, needless, silences, firing, now);
     let status = |alert: &Transition| {
         let mut status = AlertStatus {
             state: alert.state.word(),
@@ -94,7 +95,7 @@ pub fn statuses(
             threshold: alert.threshold,
             receivers: BTreeSet::new(),
             silenced_by: suppressor.silenced_by(&alert.labels).map(str::to_owned).collect(),
-            inhibited_by: suppressor.inhibited_by(&alert.labels).map(str::to_owned),
+            inhibited_by: suppressor.inhibited_by(alert).map(str::to_owned),
             muted_by: BTreeSet::new(),
         };
         routing.inspect(|routing| route(&mut status, routing, now));

@@ -1,12 +1,14 @@
-//! What keeps alerts and routes quiet: silences, inhibition, times and the moment enter, reasons leave.
+//! What keeps alerts and routes quiet: silences, inhibition, verdicts, times and the moment enter, reasons leave.
 //!
 //! Promise: pure. The dispatcher and the list of alerts ask here, so that they cannot disagree.
 
 use crate::{
+    fault::Inhibition,
     inhibition::{InhibitRule, Inhibitor},
     routing::{Route, Routing},
     rules::Texts,
     silence::Silence,
+    transition::Transition,
 };
 use jiff::Timestamp;
 
@@ -33,18 +35,29 @@ pub enum Muteness<'a> {
 pub struct Suppressor<'a> {
     silences: &'a [Silence],
     inhibitor: Inhibitor<'a>,
+    needless: &'a Inhibition,
+    verdicts: Vec<&'a Transition>,
     now: Timestamp,
 }
 
 impl<'a> Suppressor<'a> {
-    /// Takes up silences, and the alerts that fire by fingerprint and labels.
+    /// Takes up silences, the alerts that fire, and which alerts verdicts make needless.
     pub fn new(
         rules: &'a [InhibitRule],
+        needless: &'a Inhibition,
         silences: &'a [Silence],
-        firing: impl Iterator<Item = (&'a str, &'a Texts)> + Clone,
+        firing: impl Iterator<Item = &'a Transition> + Clone,
         now: Timestamp,
     ) -> Self {
-        Self { silences, inhibitor: Inhibitor::new(rules, firing), now }
+        let named = firing.clone().map(|alert| (alert.fingerprint.as_str(), &alert.labels));
+        let inhibitor = Inhibitor::new(rules, named);
+        Self {
+            silences,
+            inhibitor,
+            needless,
+            verdicts: firing.filter(|alert| needless.is_source(alert)).collect(),
+            now,
+        }
     }
 
     /// Ids of the silences that hush an alert.
@@ -54,14 +67,17 @@ impl<'a> Suppressor<'a> {
     }
 
     /// Fingerprint of the alert that inhibits one.
-    pub fn inhibited_by(&self, labels: &Texts) -> Option<&'a str> {
-        self.inhibitor.inhibits(labels)
+    pub fn inhibited_by(&self, alert: &Transition) -> Option<&'a str> {
+        let verdict = || self.verdicts.iter().find(|verdict| self.needless.inhibits(verdict, alert));
+        self.inhibitor
+            .inhibits(&alert.labels)
+            .or_else(|| verdict().map(|verdict| verdict.fingerprint.as_str()))
     }
 
     /// Why nobody is told of an alert; a silence goes before inhibition.
-    pub fn of(&self, labels: &Texts) -> Option<Suppression> {
-        let silenced = self.silenced_by(labels).next().map(|id| Suppression::Silenced(id.to_owned()));
-        silenced.or_else(|| self.inhibited_by(labels).map(|print| Suppression::Inhibited(print.to_owned())))
+    pub fn of(&self, alert: &Transition) -> Option<Suppression> {
+        let silenced = self.silenced_by(&alert.labels).next().map(|id| Suppression::Silenced(id.to_owned()));
+        silenced.or_else(|| self.inhibited_by(alert).map(|print| Suppression::Inhibited(print.to_owned())))
     }
 }
 

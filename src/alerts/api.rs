@@ -32,7 +32,7 @@ struct Shared {
 pub(crate) fn routes(config: &Config) -> Router {
     // Mistakes in the file are told when the role reads it, and it does not start then.
     let routing = config.alerter.routing.as_deref().and_then(|path| check_routing(path).ok());
-    let operators = Operators::new(&config.clickhouse, routing);
+    let operators = Operators::new(&config.clickhouse, routing, &config.alerter.rules);
     let shared = Shared { operators, questions: Semaphore::new(QUESTIONS) };
     Router::new().route("/v1/alerts", get(alerts)).with_state(Arc::new(shared))
 }

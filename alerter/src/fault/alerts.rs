@@ -26,7 +26,7 @@ pub const INTEGRATION_FAULT: &str = "IntegrationFault";
 /// One customer's credential or account fails.
 pub const CREDENTIAL_FAULT: &str = "CredentialFault";
 /// How often verdicts are given.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub const INTERVAL: Duration = Duration::from_secs(15);
 
 /// What the values of verdicts' alerts stand for, in order; those that do not apply to a scope are empty.
 pub const DIMENSIONS: &[Dimension] = &[
@@ -193,9 +193,14 @@ impl Inhibition {
         Self { about_calls: about_calls.map(|rule| (rule.group.clone(), rule.name.clone())).collect() }
     }
 
+    /// Whether an alert is one that makes others needless.
+    pub fn is_source(&self, alert: &Transition) -> bool {
+        is_verdict(alert) && alert.state == State::Firing
+    }
+
     /// Whether nobody needs to hear of `target` while `source` fires.
     pub fn inhibits(&self, source: &Transition, target: &Transition) -> bool {
-        if !is_verdict(source) || source.state != State::Firing || source.workspace != target.workspace {
+        if !self.is_source(source) || source.workspace != target.workspace {
             return false;
         }
         let Some(place) = Place::of_labels(&source.labels) else { return false };

@@ -48,7 +48,7 @@ fn kept(query: &[(&str, &str)]) -> Result<String, WantedError> {
     };
     let open = [("a", State::Firing), ("b", State::Firing), ("c", State::Firing), ("d", State::Pending)];
     let open = open.map(|(customer, state)| alert(customer, state));
-    let alerts = statuses(&open, &[silence], Some(&routing), Timestamp::UNIX_EPOCH);
+    let alerts = statuses(&open, &[silence], Some(&routing), &Inhibition::default(), Timestamp::UNIX_EPOCH);
     let kept = alerts.iter().filter(|alert| wanted.keeps(alert));
     Ok(kept.map(|alert| alert.labels["customer"].as_str()).collect())
 }
@@ -77,7 +77,7 @@ fn a_query_keeps_what_all_of_its_parameters_ask_for() {
 fn an_alert_says_what_keeps_it_quiet_and_whom_it_reaches() {
     let routing = Routing::parse("routing.yaml", ROUTING).expect("valid");
     let open = [alert("a", State::Firing), alert("b", State::Firing)];
-    let told = statuses(&open, &[], Some(&routing), Timestamp::UNIX_EPOCH);
+    let told = statuses(&open, &[], Some(&routing), &Inhibition::default(), Timestamp::UNIX_EPOCH);
     insta::assert_snapshot!(serde_json::to_string_pretty(&told[1]).expect("JSON"), @r#"
 {
   "state": "firing",

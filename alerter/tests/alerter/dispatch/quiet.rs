@@ -1,7 +1,11 @@
 //! What keeps alerts quiet: silences, inhibition and times of routes, and what is said when they end.
 
 use super::*;
-use callmeter_alerter::silence::{Silence, conditions};
+use callmeter_alerter::{
+    fault::Inhibition,
+    rules::RuleSet,
+    silence::{Silence, conditions},
+};
 
 fn silence(matchers: &str, from: i64, until: i64) -> Silence {
     Silence {
@@ -101,4 +105,26 @@ fn a_muted_route_waits_for_the_end_of_its_time_and_an_inactive_one_for_its_begin
         dispatcher.observe(&[firing("a", 0)]);
         assert_eq!(run(&mut dispatcher, 630), wanted, "{key}");
     }
+}
+
+#[test]
+fn when_a_vendor_fails_for_a_thousand_customers_the_verdict_is_the_only_page() {
+    const RULES: &str = "groups: [{name: g, rules: [{alert: A, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer, integration]}]}]";
+    let mut dispatcher = dispatcher();
+    dispatcher.heed(Inhibition::new(&RuleSet::parse([("rules.yaml", RULES)]).expect("valid")));
+    let labelled = |mut alert: Transition, labels: &[(&str, &str)]| {
+        alert.labels.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        alert.fingerprint = fingerprint(&alert.labels);
+        alert
+    };
+    let failing = |number: usize| labelled(firing(&format!("c{number}"), 0), &[("integration", "crm")]);
+    let verdict =
+        Transition { rule_group: "callmeter".into(), rule: "IntegrationFault".into(), ..firing("", 10) };
+    let verdict =
+        labelled(verdict, &[("alertname", "IntegrationFault"), ("scope", "vendor"), ("integration", "crm")]);
+    dispatcher.observe(&(0..1_000).map(failing).collect::<Vec<_>>());
+    dispatcher.observe(std::slice::from_ref(&verdict));
+    let sent: Vec<_> = [30, 40].into_iter().flat_map(|second| dispatcher.flush(at(second))).collect();
+    let [Err(QuietReason::Inhibited), Ok(page)] = sent.as_slice() else { panic!("{sent:#?}") };
+    assert_eq!(page.alerts, [verdict]);
 }
