@@ -108,9 +108,13 @@ impl Book {
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::new(file);
         let book = match yaml::parse(text) {
-            Ok(root) => compile::compile(&root, &mut problems),
+            Ok(root) => {
+                let book = compile::compile(&root, &mut problems);
+                problems.locate(&root);
+                book
+            }
             Err(error) => {
-                problems.add(error.line, "", error.message, None);
+                problems.add_at((error.line, error.column), "", error.message, None);
                 Self::empty()
             }
         };

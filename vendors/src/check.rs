@@ -62,6 +62,7 @@ fn finish(file: &str, text: &str, with_fixtures: bool) -> Result<Checked, Vec<Pr
     let integration_line = desk.line(&["integration"]);
     let host_lines =
         (0..profile.hosts.len()).map(|place| desk.line(&["hosts", &place.to_string()])).collect();
+    problems.locate(&root);
     let problems = problems.into_vec();
     if problems.is_empty() { Ok(Checked { profile, integration_line, host_lines }) } else { Err(problems) }
 }
@@ -70,11 +71,12 @@ fn finish(file: &str, text: &str, with_fixtures: bool) -> Result<Checked, Vec<Pr
 fn formed(text: &str, problems: &mut Problems) -> Option<(Node, Profile)> {
     match yaml::parse(text) {
         Ok(root) => {
-            let profile = SHAPE.as_ref().and_then(|shape| shape.read::<Profile>(&root, problems))?;
-            Some((root, profile))
+            let profile = SHAPE.as_ref().and_then(|shape| shape.read::<Profile>(&root, problems));
+            problems.locate(&root);
+            Some((root, profile?))
         }
         Err(error) => {
-            problems.add(error.line, "", error.message, None);
+            problems.add_at((error.line, error.column), "", error.message, None);
             None
         }
     }

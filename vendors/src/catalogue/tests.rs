@@ -57,7 +57,7 @@ fn two_own_profiles_never_claim_the_same() {
     let problems = Catalogue::with(&Catalogue::empty(), &own).expect_err("they clash");
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-    own/three.yaml:4: hosts[0]: is written in lower case
+    own/three.yaml:4:9: hosts[0]: is written in lower case
     own/two.yaml:4: hosts[1]: own/one.yaml claims a.x.com as well
     own/sub/one.yaml:1: integration: own/one.yaml is a profile of one as well
     ");

@@ -43,15 +43,15 @@ fn a_right_profile_passes_with_its_fixtures() {
 fn a_wrong_form_is_told_with_line_and_what_is_allowed() {
     let text = "integration: shop\nname: 7\ncategory: comerce\nhost: []\nerrors:\n- {status: 403, class: limited}\nquota:\n- {policy: d, scope: custom}\n";
     insta::assert_snapshot!(told(text), @"
-    shop.yaml:1: hosts: missing
-    shop.yaml:2: name: a text (in quotes) is expected here, not a number
-    shop.yaml:3: category: `comerce` is none of: crm, accounting, payments, commerce, messaging, email, marketing, code, identity, llm, cloud, storage, support, productivity, analytics, hr, logistics, erp, other (did you mean `commerce`?)
-    shop.yaml:4: host: unknown key (did you mean `hosts`?)
-    shop.yaml:6: errors[0].class: `limited` is none of: ok, auth_expired, forbidden, not_found, validation, conflict, rate_limited, quota_exhausted, throttled_soft, upstream_5xx, timeout, connect, dns, tls, schema_mismatch, killed, cancelled, unknown
-    shop.yaml:6: errors[0].status: a list is expected here, not a number
-    shop.yaml:8: quota[0].scope: `custom` is none of: customer, app, host (did you mean `customer`?)
+    shop.yaml:1:1: hosts: missing
+    shop.yaml:2:1: name: a text (in quotes) is expected here, not a number
+    shop.yaml:3:1: category: `comerce` is none of: crm, accounting, payments, commerce, messaging, email, marketing, code, identity, llm, cloud, storage, support, productivity, analytics, hr, logistics, erp, other (did you mean `commerce`?)
+    shop.yaml:4:1: host: unknown key (did you mean `hosts`?)
+    shop.yaml:6:4: errors[0].status: a list is expected here, not a number
+    shop.yaml:6:17: errors[0].class: `limited` is none of: ok, auth_expired, forbidden, not_found, validation, conflict, rate_limited, quota_exhausted, throttled_soft, upstream_5xx, timeout, connect, dns, tls, schema_mismatch, killed, cancelled, unknown
+    shop.yaml:8:15: quota[0].scope: `custom` is none of: customer, app, host (did you mean `customer`?)
     ");
-    insta::assert_snapshot!(told("a: [1\n"), @"shop.yaml:1: unclosed bracket '['");
+    insta::assert_snapshot!(told("a: [1\n"), @"shop.yaml:1:4: unclosed bracket '['");
 }
 
 #[test]
@@ -75,38 +75,38 @@ batch:
 - {endpoint: POST /b, use: POST /c, size: 2}
 "#;
     insta::assert_snapshot!(told(text), @"
-    shop.yaml:2: integration: is a-z, 0-9 and `-`, and begins with a letter or digit
-    shop.yaml:2: integration: is not the name of the file, shop.yaml
-    shop.yaml:3: name: has 1 to 200 bytes
-    shop.yaml:5: hosts[0]: is written in lower case
-    shop.yaml:5: hosts[1]: is a host name, without scheme and port
-    shop.yaml:5: hosts[2]: is a host name such as api.x.com, or *.x.com for all subdomains
-    shop.yaml:5: hosts[3]: the path prefix is whole segments as they come, such as /calendar
-    shop.yaml:5: hosts[4]: is a host name, without scheme and port
-    shop.yaml:5: hosts[6]: stands twice
-    shop.yaml:6: paths[0]: begins with `/`
-    shop.yaml:6: paths[2]: can never match: paths[1] matches the same
-    shop.yaml:8: errors[0]: names neither status, code nor headers, so that it would match every call
-    shop.yaml:9: errors[1].status: is between 100 and 999
-    shop.yaml:9: errors[1].code: a code has 1 to 200 bytes
-    shop.yaml:9: errors[1].headers: `X-Left`: header names are written in lower case
-    shop.yaml:9: errors[1].headers: `X-Left`: a value has 1 to 200 bytes; `*` is any
-    shop.yaml:9: errors[1].headers: `a#b`: a whole header is compared, not a member
-    shop.yaml:11: quota[0]: names neither policy nor policy_from
-    shop.yaml:11: quota[0]: names nothing to read: limit, remaining, used or usage
-    shop.yaml:11: quota[0].limit_fixed: is between 1 and 2^40
-    shop.yaml:12: quota[1].policy: is one word of at most 64 bytes
-    shop.yaml:12: quota[1].used: tells what is left only with limit or limit_fixed
-    shop.yaml:12: quota[1].reset_form: says how to read reset, which is missing
-    shop.yaml:12: quota[1].window: `5` is not a duration such as 90s, 5m or 1h30m
-    shop.yaml:12: quota[1].used: `x_used` is no header name; write `-`, not `_`
-    shop.yaml:13: quota[2].policy_from: is a whole header, not a member
-    shop.yaml:13: quota[2].limit: `a#` names no member after `#`
-    shop.yaml:14: retry_after_form: says how to read retry_after, which is missing
-    shop.yaml:16: batch[0].endpoint: is a method and a path, such as POST /v3/contacts
-    shop.yaml:16: batch[0].use: is a method and a path, such as POST /v3/contacts
-    shop.yaml:16: batch[0].size: is between 2 and 1000000
-    shop.yaml:17: batch[1].endpoint: no template of paths writes this endpoint
+    shop.yaml:2:1: integration: is a-z, 0-9 and `-`, and begins with a letter or digit
+    shop.yaml:2:1: integration: is not the name of the file, shop.yaml
+    shop.yaml:3:1: name: has 1 to 200 bytes
+    shop.yaml:5:9: hosts[0]: is written in lower case
+    shop.yaml:5:20: hosts[1]: is a host name, without scheme and port
+    shop.yaml:5:37: hosts[2]: is a host name such as api.x.com, or *.x.com for all subdomains
+    shop.yaml:5:47: hosts[3]: the path prefix is whole segments as they come, such as /calendar
+    shop.yaml:5:61: hosts[4]: is a host name, without scheme and port
+    shop.yaml:5:80: hosts[6]: stands twice
+    shop.yaml:6:9: paths[0]: begins with `/`
+    shop.yaml:6:30: paths[2]: can never match: paths[1] matches the same
+    shop.yaml:8:3: errors[0]: names neither status, code nor headers, so that it would match every call
+    shop.yaml:9:4: errors[1].status: is between 100 and 999
+    shop.yaml:9:17: errors[1].code: a code has 1 to 200 bytes
+    shop.yaml:9:29: errors[1].headers: `X-Left`: header names are written in lower case
+    shop.yaml:9:29: errors[1].headers: `X-Left`: a value has 1 to 200 bytes; `*` is any
+    shop.yaml:9:29: errors[1].headers: `a#b`: a whole header is compared, not a member
+    shop.yaml:11:3: quota[0]: names neither policy nor policy_from
+    shop.yaml:11:3: quota[0]: names nothing to read: limit, remaining, used or usage
+    shop.yaml:11:4: quota[0].limit_fixed: is between 1 and 2^40
+    shop.yaml:12:4: quota[1].policy: is one word of at most 64 bytes
+    shop.yaml:12:23: quota[1].used: tells what is left only with limit or limit_fixed
+    shop.yaml:12:23: quota[1].used: `x_used` is no header name; write `-`, not `_`
+    shop.yaml:12:37: quota[1].reset_form: says how to read reset, which is missing
+    shop.yaml:12:58: quota[1].window: `5` is not a duration such as 90s, 5m or 1h30m
+    shop.yaml:13:4: quota[2].policy_from: is a whole header, not a member
+    shop.yaml:13:24: quota[2].limit: `a#` names no member after `#`
+    shop.yaml:14:1: retry_after_form: says how to read retry_after, which is missing
+    shop.yaml:16:4: batch[0].endpoint: is a method and a path, such as POST /v3/contacts
+    shop.yaml:16:22: batch[0].use: is a method and a path, such as POST /v3/contacts
+    shop.yaml:16:40: batch[0].size: is between 2 and 1000000
+    shop.yaml:17:4: batch[1].endpoint: no template of paths writes this endpoint
     ");
 }
 
@@ -114,8 +114,8 @@ batch:
 fn fixtures_run_beside_mistakes_of_meaning() {
     let text = GOOD.replace("name: Shop", "name: \"\"").replace("status: 201", "status: 500");
     insta::assert_snapshot!(told(&text), @"
-    shop.yaml:3: name: has 1 to 200 bytes
-    shop.yaml:19: fixtures[0].expect.error_class: an order: expected ok, got upstream_5xx
+    shop.yaml:3:1: name: has 1 to 200 bytes
+    shop.yaml:19:5: fixtures[0].expect.error_class: an order: expected ok, got upstream_5xx
     ");
 }
 
@@ -125,8 +125,8 @@ fn a_header_that_ingest_never_keeps_is_a_mistake() {
     let text = text.replace("batch:", "retry_after: x-api-key\nbatch:");
     let text = text[..text.find("fixtures:").expect("they are there")].to_owned();
     insta::assert_snapshot!(told(&text), @"
-    shop.yaml:10: quota[0].reset: `x-auth-token` looks like a secret, so that ingest never keeps it
-    shop.yaml:11: retry_after: `x-api-key` looks like a secret, so that ingest never keeps it
+    shop.yaml:10:69: quota[0].reset: `x-auth-token` looks like a secret, so that ingest never keeps it
+    shop.yaml:11:1: retry_after: `x-api-key` looks like a secret, so that ingest never keeps it
     ");
 }
 
@@ -134,10 +134,10 @@ fn a_header_that_ingest_never_keeps_is_a_mistake() {
 fn a_number_beyond_its_bounds_is_told_with_its_field() {
     let text = GOOD.replace("size: 50", "size: 4294967296").replace("status: [403]", "status: [70000]");
     insta::assert_snapshot!(told(&text.replace("limit_fixed: 100", "limit_fixed: 18446744073709551616")), @"
-    shop.yaml:8: errors[0].status[0]: 70000 is greater than the maximum of 65535
-    shop.yaml:10: quota[0].limit_fixed: 1.8446744073709552e+19 is greater than the maximum of 18446744073709551615
-    shop.yaml:12: batch[0].size: 4294967296 is greater than the maximum of 4294967295
-    shop.yaml:22: fixtures[0].expect.batch_size: 4294967296 is greater than the maximum of 4294967295
+    shop.yaml:8:13: errors[0].status[0]: 70000 is greater than the maximum of 65535
+    shop.yaml:10:31: quota[0].limit_fixed: 1.8446744073709552e+19 is greater than the maximum of 18446744073709551615
+    shop.yaml:12:53: batch[0].size: 4294967296 is greater than the maximum of 4294967295
+    shop.yaml:22:5: fixtures[0].expect.batch_size: 4294967296 is greater than the maximum of 4294967295
     ");
 }
 
@@ -149,13 +149,13 @@ fn a_fixture_that_becomes_something_else_is_told_as_expected_and_got() {
         .replace("\"60\"", "\"61\"")
         .replace("class: ok", "class: ok\n    retry_at: \"2026-01-15T12:00:30Z\"");
     insta::assert_snapshot!(told(&text), @"
-    shop.yaml:18: fixtures[0].expect.endpoint: an order: expected POST /orders, got POST /orders/{id}
-    shop.yaml:19: fixtures[0].expect.error_class: an order: expected ok, got forbidden
-    shop.yaml:20: fixtures[0].expect.retry_at: an order: expected 2026-01-15T12:00:30Z, got none
-    shop.yaml:21: fixtures[0].expect.quota: an order: expected [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:00Z}], got [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:01Z}]
-    shop.yaml:23: fixtures[0].expect.batch_size: an order: expected 50, got none
+    shop.yaml:18:5: fixtures[0].expect.endpoint: an order: expected POST /orders, got POST /orders/{id}
+    shop.yaml:19:5: fixtures[0].expect.error_class: an order: expected ok, got forbidden
+    shop.yaml:20:5: fixtures[0].expect.retry_at: an order: expected 2026-01-15T12:00:30Z, got none
+    shop.yaml:21:5: fixtures[0].expect.quota: an order: expected [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:00Z}], got [{policy: daily, scope: app, limit: 100, remaining: 60, reset: 2026-01-15T12:01:01Z}]
+    shop.yaml:23:5: fixtures[0].expect.batch_size: an order: expected 50, got none
     ");
-    insta::assert_snapshot!(told(&GOOD.replace("host: api.shop.com", "host: shop.com")), @"shop.yaml:15: fixtures[0].request.host: shop.com is none of the hosts");
+    insta::assert_snapshot!(told(&GOOD.replace("host: api.shop.com", "host: shop.com")), @"shop.yaml:15:13: fixtures[0].request.host: shop.com is none of the hosts");
 }
 
 #[test]
