@@ -4,9 +4,8 @@
 
 use super::args::{BacktestArgs, Moment};
 use crate::{commands, config, migrate, table::aligned};
-use anyhow::Context;
 use callmeter_alerter::backtest::{
-    self, Order,
+    self, BacktestError, Order,
     report::{Report, RuleReport, Seen, Told},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,9 +35,12 @@ pub(super) fn backtest(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     let report = commands::runtime()?.block_on(async {
         migrate::require_version(&config.clickhouse).await?;
         let tell = |at: Timestamp| bar.set_position((at.as_second() - began).max(0) as u64);
-        let report = backtest::run(order, &config.clickhouse, tell).await;
-        report.with_context(|| {
-            format!("clickhouse at {} (settings clickhouse.url, .user, .password)", config.clickhouse.url)
+        backtest::run(order, &config.clickhouse, tell).await.map_err(|error| match error {
+            BacktestError::Store(_) => anyhow::Error::from(error).context(format!(
+                "clickhouse at {} (settings clickhouse.url, .user, .password)",
+                config.clickhouse.url
+            )),
+            error => error.into(),
         })
     });
     bar.finish_and_clear();

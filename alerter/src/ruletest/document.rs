@@ -96,6 +96,7 @@ pub(crate) fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Do
         tests.extend(reader.test(node, &path, &mut left, problems));
     }
     fields.close(problems);
+    problems.locate(&root);
     Some(Document { file: file.to_owned(), rule_files, evaluation_interval, stored, tests })
 }
 

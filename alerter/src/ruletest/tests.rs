@@ -54,26 +54,26 @@ testdata/ruletest/fails.yaml:16: <expected> & "not": ErrorRateHigh at 5m: not as
 fn every_mistake_of_a_test_file_is_told_in_one_run() {
     insta::assert_snapshot!(text(&tested("mistakes"), false), @"
 testdata/ruletest/mistakes.yaml:1: rule_files[1]: testdata/ruletest/absent.yaml: No such file or directory (os error 2)
-testdata/ruletest/mistakes.yaml:2: evaluation_interval: `1 minute` is not a duration such as 90s, 5m or 1h30m
-testdata/ruletest/mistakes.yaml:3: rollup_window: must be whole seconds, at least 1s and at most 1h
-testdata/ruletest/mistakes.yaml:4: test: unknown key (did you mean `tests`?)
-testdata/ruletest/mistakes.yaml:6: tests[0].alert_rule_test: missing
-testdata/ruletest/mistakes.yaml:7: tests[0].interval: must be whole seconds, at least 1s and at most 52w2d
-testdata/ruletest/mistakes.yaml:9: tests[0].input_series[0].series: unknown series `call` (did you mean `calls`?)
-testdata/ruletest/mistakes.yaml:10: tests[0].input_series[1].values: `1y5` is not a sample: a number, a+bxn, a-bxn, axn, _, _xn and stale are known
-testdata/ruletest/mistakes.yaml:11: tests[0].input_series[2].values: missing
-testdata/ruletest/mistakes.yaml:12: tests[0].alert_rule_tests: unknown key (did you mean `alert_rule_test`?)
-testdata/ruletest/mistakes.yaml:17: tests[1].input_series[2].values: at 3m: 4 errors of 3 calls; each is a call too: give calls{…} with the same labels
-testdata/ruletest/mistakes.yaml:18: tests[1].input_series[3].values: at 1m: a latency is between 0 and 1099511627 ms
-testdata/ruletest/mistakes.yaml:19: tests[1].input_series[4].values: at 0s: 0.5 is no count
-testdata/ruletest/mistakes.yaml:20: tests[1].input_series[5].values: at 1m: latency of more calls than there are: give calls{…} with the same labels, or _
+testdata/ruletest/mistakes.yaml:2:1: evaluation_interval: `1 minute` is not a duration such as 90s, 5m or 1h30m
+testdata/ruletest/mistakes.yaml:3:1: rollup_window: must be whole seconds, at least 1s and at most 1h
+testdata/ruletest/mistakes.yaml:4:1: test: unknown key (did you mean `tests`?)
+testdata/ruletest/mistakes.yaml:6:3: tests[0].alert_rule_test: missing
+testdata/ruletest/mistakes.yaml:7:3: tests[0].interval: must be whole seconds, at least 1s and at most 52w2d
+testdata/ruletest/mistakes.yaml:9:6: tests[0].input_series[0].series: unknown series `call` (did you mean `calls`?)
+testdata/ruletest/mistakes.yaml:10:38: tests[0].input_series[1].values: `1y5` is not a sample: a number, a+bxn, a-bxn, axn, _, _xn and stale are known
+testdata/ruletest/mistakes.yaml:11:5: tests[0].input_series[2].values: missing
+testdata/ruletest/mistakes.yaml:12:3: tests[0].alert_rule_tests: unknown key (did you mean `alert_rule_test`?)
+testdata/ruletest/mistakes.yaml:17:56: tests[1].input_series[2].values: at 3m: 4 errors of 3 calls; each is a call too: give calls{…} with the same labels
+testdata/ruletest/mistakes.yaml:18:42: tests[1].input_series[3].values: at 1m: a latency is between 0 and 1099511627 ms
+testdata/ruletest/mistakes.yaml:19:39: tests[1].input_series[4].values: at 0s: 0.5 is no count
+testdata/ruletest/mistakes.yaml:20:42: tests[1].input_series[5].values: at 1m: latency of more calls than there are: give calls{…} with the same labels, or _
 testdata/ruletest/mistakes.yaml:22: alertname: no rule has the name `ErorRateHigh` (did you mean `ErrorRateHigh`?)
-testdata/ruletest/mistakes.yaml:23: tests[1].alert_rule_test[1].exp_alerts[0].exp_annotations: a map is expected here, not a list
-testdata/ruletest/mistakes.yaml:23: tests[1].alert_rule_test[1].exp_alerts[0].exp_label: unknown key (did you mean `exp_labels`?)
-testdata/ruletest/mistakes.yaml:23: tests[1].alert_rule_test[1].exp_alerts[1]: a map is expected here, not a number
 testdata/ruletest/mistakes.yaml:23: eval_time: more than 100000 evaluations away at every 1m
-testdata/ruletest/mistakes.yaml:24: tests[1].alert_rule_test[2].alertname: missing
-testdata/ruletest/mistakes.yaml:24: tests[1].alert_rule_test[2].eval_time: `5` is not a duration such as 90s, 5m or 1h30m
+testdata/ruletest/mistakes.yaml:23:54: tests[1].alert_rule_test[1].exp_alerts[0].exp_label: unknown key (did you mean `exp_labels`?)
+testdata/ruletest/mistakes.yaml:23:69: tests[1].alert_rule_test[1].exp_alerts[0].exp_annotations: a map is expected here, not a list
+testdata/ruletest/mistakes.yaml:23:92: tests[1].alert_rule_test[1].exp_alerts[1]: a map is expected here, not a number
+testdata/ruletest/mistakes.yaml:24:5: tests[1].alert_rule_test[2].alertname: missing
+testdata/ruletest/mistakes.yaml:24:6: tests[1].alert_rule_test[2].eval_time: `5` is not a duration such as 90s, 5m or 1h30m
 testdata/ruletest/mistakes.yaml:25: alertname: `Lagging` measures pipeline_lag, of which there are no series
 0 of 0 expectations hold (tests: 0, files: 1); mistakes: 22
 ");
