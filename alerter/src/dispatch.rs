@@ -100,28 +100,6 @@ impl Dispatcher {
         Some(notification)
     }
 
-    /// Goes on by another file. Groups and targets that it still has keep what they were told; a target that
-    /// was off is on again. The places of targets are those of the new file from now on.
-    pub fn reroute(&mut self, routing: Routing) {
-        let before = std::mem::replace(self, Self::new(routing));
-        (self.silences, self.needless) = (before.silences, before.needless);
-        for alert in before.groups.values().flat_map(|group| group.alerts.values()) {
-            self.insert(alert);
-        }
-        for (key, old) in before.groups {
-            let Some(group) = self.groups.get_mut(&key) else { continue };
-            group.next_flush = old.next_flush;
-            for (place, log) in old.logs {
-                let named =
-                    |target: &Target| before.targets.get(place).is_some_and(|old| old.same_as(target));
-                let place = self.targets.iter().position(named);
-                if let Some(kept) = place.and_then(|place| group.logs.get_mut(&place)) {
-                    *kept = log;
-                }
-            }
-        }
-    }
-
     /// Takes note of changes; pending ones concern nobody.
     pub fn observe(&mut self, changes: &[Transition]) {
         for change in changes {

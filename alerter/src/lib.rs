@@ -58,6 +58,7 @@ mod operators;
 mod pipeline;
 mod resolve;
 mod restore;
+mod routing_file;
 mod rows;
 mod rule_files;
 mod send_test;

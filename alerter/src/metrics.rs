@@ -46,6 +46,7 @@ pub struct AlerterMetrics {
     pub rules_stale: Gauge,
     pub rules_loaded: Gauge<f64, AtomicU64>,
     pub rule_reload_failures: Counter,
+    pub routing_stale: Gauge,
     pub alerts_pending: Gauge,
     pub alerts_firing: Gauge,
     pub groups_over_limit: Counter,
@@ -75,6 +76,7 @@ impl AlerterMetrics {
             rules_stale: Gauge::default(),
             rules_loaded: Gauge::default(),
             rule_reload_failures: Counter::default(),
+            routing_stale: Gauge::default(),
             alerts_pending: Gauge::default(),
             alerts_firing: Gauge::default(),
             groups_over_limit: Counter::default(),
@@ -138,6 +140,11 @@ impl AlerterMetrics {
             "rule_reload_failures",
             "Sets of rules that were not taken over",
             self.rule_reload_failures.clone(),
+        );
+        registry.register(
+            "routing_stale",
+            "1 while the routing file has mistakes or cannot be read, and the last good one is in use",
+            self.routing_stale.clone(),
         );
         registry.register("alerts_pending", "Alerts pending now", self.alerts_pending.clone());
         registry.register("alerts_firing", "Alerts firing now", self.alerts_firing.clone());

@@ -19,8 +19,8 @@ use crate::{
     notify::{Notifier, Outcome, Report},
     progress::{self, Completeness},
     query::{self, Answer, Group, Query},
+    restore::Files,
     rows::DeliveryRow,
-    rule_files::RuleFiles,
     rules::{Rule, RuleSet},
     schedule::Schedule,
     transition::Transition,
@@ -42,10 +42,12 @@ const MAX_UNWRITTEN: usize = 10_000;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Why the loop ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Ended {
     /// It was told to stop.
     Stopped,
+    /// There are other routes: it is to go on by them, with the alerts as they are.
+    Rerouted(Evaluator),
     /// Another alerter acts now.
     Deposed,
 }
@@ -77,12 +79,13 @@ impl Pipeline {
     /// notifications would wait for ever. Attempts of one that was deposed end with it.
     pub(crate) async fn run(
         mut self,
-        rule_files: &mut RuleFiles,
+        files: &mut Files,
         mut reports: mpsc::Receiver<Report>,
         mut deposed: watch::Receiver<bool>,
         stop: impl Future<Output = ()>,
     ) -> Result<Ended, AlerterError> {
         tokio::pin!(stop);
+        let mut rerouted = false;
         loop {
             let pause = self.pause(now());
             tokio::select! {
@@ -91,10 +94,11 @@ impl Pipeline {
                 Ok(_) = deposed.wait_for(|deposed| *deposed) => return Ok(Ended::Deposed),
                 () = self.notifier.task_ended() => return Err(AlerterError::NotifierEnded),
                 Some(report) = reports.recv() => self.settle(report).await,
-                () = rule_files.due() => {
-                    if let Some(rules) = rule_files.look(now()).await {
+                asked = files.rules.due() => {
+                    if let Some(rules) = files.rules.look(now()).await {
                         self.adopt(rules, now());
                     }
+                    rerouted |= files.routing.look(asked).await;
                 }
                 () = tokio::time::sleep(pause) => {}
             }
@@ -110,9 +114,18 @@ impl Pipeline {
                 self.evaluate(now()).await;
             }
             self.dispatch(now()).await;
+            if rerouted && self.is_stored() {
+                self.wind_up(reports).await;
+                return Ok(Ended::Rerouted(self.evaluator));
+            }
         }
         self.wind_up(reports).await;
         Ok(Ended::Stopped)
+    }
+
+    /// Whether the store knows everything, so that another pipeline can go on from there.
+    fn is_stored(&self) -> bool {
+        self.failures == 0 && self.unstored.is_empty() && self.unwritten.is_empty()
     }
 
     /// Lets attempts that are under way end, for a bounded time; the next start takes up the rest.

@@ -7,7 +7,6 @@ use crate::{
     AlerterConfig, AlerterError, AlerterMetrics,
     clickhouse::{Remembered, Store},
     clock::now,
-    config::{self, check_routing},
     dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
     fault::{
@@ -17,9 +16,9 @@ use crate::{
     health,
     leadership::Role,
     lease::Lease,
-    notify::{Endpoint, Notifier},
+    notify::Notifier,
     pipeline::{Ended, Pipeline},
-    routing::Routing,
+    routing_file::RoutingFile,
     rule_files::RuleFiles,
     schedule::Schedule,
 };
@@ -36,12 +35,16 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Reports that wait for the loop.
 const REPORTS: usize = 256;
 
-/// What the files say.
+/// The files in use.
+pub(crate) struct Files {
+    pub(crate) rules: RuleFiles,
+    pub(crate) routing: RoutingFile,
+}
+
+/// What every term of this alerter begins with.
 struct Loaded {
     config: AlerterConfig,
-    rule_files: RuleFiles,
-    routing: Option<Routing>,
-    endpoints: Vec<Endpoint>,
+    files: Files,
     store: Store,
     metrics: AlerterMetrics,
 }
@@ -53,11 +56,11 @@ pub(crate) async fn start(
     metrics: AlerterMetrics,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AlerterError> {
-    let rule_files = RuleFiles::load(&config.rules, metrics.clone(), now()).map_err(AlerterError::Files)?;
-    let (routing, endpoints) = routing(&config)?;
-    info!(rules = rule_files.rules().rules(), targets = endpoints.len(), "alerter starts");
+    let rules = RuleFiles::load(&config.rules, metrics.clone(), now()).map_err(AlerterError::Files)?;
+    let routing = RoutingFile::load(&config, metrics.clone()).map_err(AlerterError::Files)?;
+    info!(rules = rules.rules().rules(), targets = routing.endpoints().len(), "alerter starts");
     let store = Store::new(clickhouse);
-    let mut loaded = Loaded { config, rule_files, routing, endpoints, store, metrics };
+    let mut loaded = Loaded { config, files: Files { rules, routing }, store, metrics };
     let name = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
     let lease = Arc::new(Lease::new(loaded.store.clone(), name));
     tokio::pin!(shutdown);
@@ -67,9 +70,12 @@ pub(crate) async fn start(
             () = lease.until_active() => {}
         }
         loaded.metrics.active.set(1);
-        let ended = loaded.act(&lease, shutdown.as_mut()).await;
+        let mut ended = loaded.act(&lease, None, shutdown.as_mut()).await?;
+        while let Ended::Rerouted(evaluator) = ended {
+            ended = loaded.act(&lease, Some(evaluator), shutdown.as_mut()).await?;
+        }
         loaded.metrics.active.set(0);
-        if ended? == Ended::Stopped {
+        if matches!(ended, Ended::Stopped) {
             lease.release().await;
             return Ok(());
         }
@@ -77,10 +83,11 @@ pub(crate) async fn start(
 }
 
 impl Loaded {
-    /// Takes up what the store remembers and goes on from there.
+    /// Takes up what the store remembers, and alerts that are at hand as they are, and goes on from there.
     async fn act(
         &mut self,
         lease: &Arc<Lease>,
+        alerts_at_hand: Option<Evaluator>,
         mut shutdown: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Ended, AlerterError> {
         let mut tasks = JoinSet::new();
@@ -94,14 +101,20 @@ impl Loaded {
         }
         let now = now();
         // While another one acted, nobody looked.
-        self.rule_files.look(now).await;
-        let rules = self.rule_files.rules().clone();
+        if alerts_at_hand.is_none() {
+            self.files.rules.look(now).await;
+            self.files.routing.look(false).await;
+        }
+        let rules = self.files.rules.rules().clone();
         let docket = self.config.judge_faults.then(|| Docket::restore(&remembered.last, now));
         let verdicts = docket.iter().flat_map(|_| alerts::keys()).map(|key| (key, alerts::DIMENSIONS));
         let own: Vec<_> = health::keys().into_iter().map(|key| (key, &[][..])).chain(verdicts).collect();
-        let (evaluator, orphans) = Evaluator::restore(&rules, &own, &remembered.last, now);
+        let (evaluator, orphans) = match alerts_at_hand {
+            Some(evaluator) => (evaluator, Vec::new()),
+            None => Evaluator::restore(&rules, &own, &remembered.last, now),
+        };
         let mut unfinished = Vec::new();
-        let dispatcher = self.routing.clone().map(|routing| {
+        let dispatcher = self.files.routing.routing().cloned().map(|routing| {
             let mut dispatcher = Dispatcher::new(routing);
             dispatcher.hush(remembered.silences.clone());
             dispatcher.heed(Inhibition::new(&rules));
@@ -109,7 +122,7 @@ impl Loaded {
             dispatcher
         });
         let (sender, reports) = mpsc::channel(REPORTS);
-        let notifier = Notifier::start(self.endpoints.clone(), remembered.posted(), &sender);
+        let notifier = Notifier::start(self.files.routing.endpoints().to_vec(), remembered.posted(), &sender);
         drop(sender);
         let mut pipeline = Pipeline {
             schedule: Schedule::of(&rules, self.config.interval(), now),
@@ -129,18 +142,8 @@ impl Loaded {
             docket,
         };
         unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
-        pipeline.run(&mut self.rule_files, reports, deposed, shutdown).await
+        pipeline.run(&mut self.files, reports, deposed, shutdown).await
     }
-}
-
-fn routing(config: &AlerterConfig) -> Result<(Option<Routing>, Vec<Endpoint>), AlerterError> {
-    let Some(path) = &config.routing else {
-        warn!("alerter.routing is not set: alerts are stored and nobody is notified");
-        return Ok((None, Vec::new()));
-    };
-    let routing = check_routing(path).map_err(AlerterError::Files)?;
-    let endpoints = config::endpoints(path, &routing.receivers, config).map_err(AlerterError::Files)?;
-    Ok((Some(routing), endpoints))
 }
 
 async fn remember(store: &Store) -> Remembered {

@@ -72,8 +72,16 @@ impl Routing {
 }
 
 fn read(text: &str, problems: &mut Problems) -> Option<Routing> {
-    let root = yaml::parse(text).map_err(|error| problems.add(error.line, "", error.message, None)).ok()?;
-    let mut fields = Fields::open(&root, "", problems)?;
+    let root = yaml::parse(text)
+        .map_err(|error| problems.add_at((error.line, error.column), "", error.message, None))
+        .ok()?;
+    let routing = sections(&root, problems);
+    problems.locate(&root);
+    routing
+}
+
+fn sections(root: &Node, problems: &mut Problems) -> Option<Routing> {
+    let mut fields = Fields::open(root, "", problems)?;
     let global = fields.take("global").and_then(|node| global::read(node, problems)).unwrap_or_default();
     let mut time_intervals = named(&mut fields, "time_intervals", time_interval::read, problems);
     // Alertmanager's older name of the same section.

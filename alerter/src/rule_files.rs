@@ -68,8 +68,8 @@ impl RuleFiles {
         &self.rules
     }
 
-    /// Waits until the files are to be looked at; may be dropped at any time.
-    pub(crate) async fn due(&mut self) {
+    /// Waits until files are to be looked at; says whether an operator asked for it. May be dropped at any time.
+    pub(crate) async fn due(&mut self) -> bool {
         let hangup = async {
             match &mut self.hangup {
                 Some(signal) => drop(signal.recv().await),
@@ -77,8 +77,11 @@ impl RuleFiles {
             }
         };
         tokio::select! {
-            _ = self.poll.tick() => {}
-            () = hangup => info!("SIGHUP: rule files are read again"),
+            _ = self.poll.tick() => false,
+            () = hangup => {
+                info!("SIGHUP: rules, routing and secrets are read again");
+                true
+            }
         }
     }
 

@@ -140,13 +140,6 @@ pub enum Settled {
     Disabled,
 }
 
-impl Target {
-    /// Whether both are the same integration, whatever its settings are.
-    pub(super) fn same_as(&self, other: &Self) -> bool {
-        (&self.receiver, &self.integration) == (&other.receiver, &other.integration)
-    }
-}
-
 impl NotifyReason {
     const ALL: [Self; 4] = [Self::FirstNotification, Self::NewAlerts, Self::Resolved, Self::RepeatElapsed];
 

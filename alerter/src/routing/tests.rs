@@ -39,10 +39,10 @@ receivers:
     let problems = Routing::parse("routing.yaml", text).expect_err("mistakes");
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-routing.yaml:2: route.group_by[1]: the name of a label is expected here
-routing.yaml:6: receivers[0].webhook_configs[0].signing_secret: a text or a list of texts is expected here
-routing.yaml:6: receivers[0].webhook_configs[0].signing_secret_file: a text or a list of texts is expected here
-routing.yaml:7: receivers[0].webhook_configs[1].signing_secret: a text or a list of texts is expected here
+routing.yaml:2:46: route.group_by[1]: the name of a label is expected here
+routing.yaml:6:32: receivers[0].webhook_configs[0].signing_secret: a text or a list of texts is expected here
+routing.yaml:6:66: receivers[0].webhook_configs[0].signing_secret_file: a text or a list of texts is expected here
+routing.yaml:7:32: receivers[0].webhook_configs[1].signing_secret: a text or a list of texts is expected here
 ");
 }
 
@@ -65,9 +65,9 @@ inhibit_rules: []
     let problems = Routing::parse("routing.yaml", text).expect_err("mistakes");
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-routing.yaml:3: route.receiver: there is no receiver `opps` (did you mean `ops`?)
-routing.yaml:4: route.group_wiat: unknown key (did you mean `group_wait`?)
-routing.yaml:10: receivers[0].webhook_configs[0].url: only one of url, url_file and url_env can hold
+routing.yaml:3:3: route.receiver: there is no receiver `opps` (did you mean `ops`?)
+routing.yaml:4:3: route.group_wiat: unknown key (did you mean `group_wait`?)
+routing.yaml:10:5: receivers[0].webhook_configs[0].url: only one of url, url_file and url_env can hold
 ");
 }
 
@@ -75,7 +75,7 @@ routing.yaml:10: receivers[0].webhook_configs[0].url: only one of url, url_file 
 fn a_receiver_that_stands_twice_is_refused() {
     let text = "{route: {receiver: ops}, receivers: [{name: ops}, {name: ops}]}";
     let problems = Routing::parse("routing.yaml", text).expect_err("a mistake");
-    insta::assert_snapshot!(problems[0], @"routing.yaml:1: receivers: the receiver `ops` stands twice");
+    insta::assert_snapshot!(problems[0], @"routing.yaml:1:26: receivers: the receiver `ops` stands twice");
 }
 
 /// Alertmanager's own example, shortened, with older and newer forms of conditions.
@@ -190,24 +190,24 @@ inhibit_rules: [{source_matchers: [a], equal: [{}]}]
     let problems = Routing::parse("routing.yaml", text).expect_err("mistakes");
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-routing.yaml:2: global.resolve_timeout: `never` is not a duration such as 90s, 5m or 1h30m
-routing.yaml:2: global.smtp_auth_password: only one of smtp_auth_password and smtp_auth_password_file may be given
-routing.yaml:2: global.http_config: not supported yet
-routing.yaml:3: templates: not supported yet
-routing.yaml:6: route.matchers: the root route takes every alert; give it to a route below
-routing.yaml:7: route.group_by[2]: the label `a` stands twice
-routing.yaml:7: route.group_by: `...` stands for every label, so it stands alone
-routing.yaml:9: route.routes[0].continue: true or false is expected here, not a text
-routing.yaml:9: route.routes[0].receiver: there is no receiver `op` (did you mean `ops`?)
-routing.yaml:10: route.routes[1].matchers[0]: one of =, !=, =~ and !~ is expected after `a`
-routing.yaml:10: route.routes[1].matchers[1]: `(` is not a regular expression: unclosed group
-routing.yaml:11: route.routes[1].match: a map is expected here, not a list
-routing.yaml:12: route.routes[1].match_re.a: `[` is not a regular expression: unclosed character class
-routing.yaml:12: route.routes[1].match_re.b: a text is expected here
-routing.yaml:13: route.routes[1].mute_time_intervals[0]: there is no time interval `weekend` (did you mean `weekends`?)
-routing.yaml:14: route.routes[1].rutes: unknown key (did you mean `routes`?)
-routing.yaml:17: time_intervals: the time interval `weekends` stands twice
-routing.yaml:19: inhibit_rules[0].source_matchers[0]: one of =, !=, =~ and !~ is expected after `a`
-routing.yaml:19: inhibit_rules[0].equal[0]: the name of a label is expected here
+routing.yaml:2:10: global.resolve_timeout: `never` is not a duration such as 90s, 5m or 1h30m
+routing.yaml:2:34: global.http_config: not supported yet
+routing.yaml:2:51: global.smtp_auth_password: only one of smtp_auth_password and smtp_auth_password_file may be given
+routing.yaml:3:1: templates: not supported yet
+routing.yaml:6:3: route.matchers: the root route takes every alert; give it to a route below
+routing.yaml:7:3: route.group_by: `...` stands for every label, so it stands alone
+routing.yaml:7:24: route.group_by[2]: the label `a` stands twice
+routing.yaml:9:6: route.routes[0].receiver: there is no receiver `op` (did you mean `ops`?)
+routing.yaml:9:20: route.routes[0].continue: true or false is expected here, not a text
+routing.yaml:10:16: route.routes[1].matchers[0]: one of =, !=, =~ and !~ is expected after `a`
+routing.yaml:10:21: route.routes[1].matchers[1]: `(` is not a regular expression: unclosed group
+routing.yaml:11:5: route.routes[1].match: a map is expected here, not a list
+routing.yaml:12:16: route.routes[1].match_re.a: `[` is not a regular expression: unclosed character class
+routing.yaml:12:24: route.routes[1].match_re.b: a text is expected here
+routing.yaml:13:27: route.routes[1].mute_time_intervals[0]: there is no time interval `weekend` (did you mean `weekends`?)
+routing.yaml:14:5: route.routes[1].rutes: unknown key (did you mean `routes`?)
+routing.yaml:15:1: time_intervals: the time interval `weekends` stands twice
+routing.yaml:19:36: inhibit_rules[0].source_matchers[0]: one of =, !=, =~ and !~ is expected after `a`
+routing.yaml:19:48: inhibit_rules[0].equal[0]: the name of a label is expected here
 ");
 }

@@ -134,31 +134,31 @@ fn every_key_that_is_not_acted_on_is_named_with_its_line_and_what_to_do() {
     )
     .expect_err("mistakes");
     insta::assert_snapshot!(mistakes, @"
-routing.yaml:5: receivers[0].opsgenie_configs: not supported; its API can be called with json_configs
-routing.yaml:8: receivers[0].webhook_configs[0].timeout: must be at most 60 s
-routing.yaml:9: receivers[0].webhook_configs[0].payload: not supported here; json_configs have a body of your own
-routing.yaml:10: receivers[0].webhook_configs[0].max_alerts: a whole number is expected here
-routing.yaml:13: receivers[0].webhook_configs[0].http_config: only one of authorization, basic_auth and bearer_token can hold
-routing.yaml:13: receivers[0].webhook_configs[0].http_config.proxy_url: not supported: receivers are reached without a proxy
-routing.yaml:14: receivers[0].webhook_configs[0].http_config.follow_redirects: redirects are never followed: name the address itself
-routing.yaml:17: receivers[0].webhook_configs[0].http_config.tls_config.insecure_skip_verify: not supported: certificates are always verified; name their issuer in ca_file
-routing.yaml:19: receivers[0].slack_configs[0].api_url: missing: api_url of an incoming webhook, or bot_token and channel
-routing.yaml:20: receivers[0].slack_configs[1].channel: missing: a bot must know where to post
-routing.yaml:21: receivers[0].slack_configs[2].api_url: only one of api_url, api_url_file and api_url_env can hold
-routing.yaml:23: receivers[0].slack_configs[2].color: not supported: messages are made of blocks, with title and text
-routing.yaml:24: receivers[0].slack_configs[2].link_names: not supported: names in alerts never call anybody; write <!here> or <@U…> into text
-routing.yaml:25: receivers[0].slack_configs[2].titel: unknown key
-routing.yaml:26: receivers[0].slack_configs[2].title: Go's `template` is not supported in templates: write the text itself
-routing.yaml:28: receivers[0].pagerduty_configs[0].service_key: not supported: Events API v1; make an Events API v2 integration and use routing_key
-routing.yaml:28: receivers[0].pagerduty_configs[0].routing_key: missing: one of routing_key, routing_key_file and routing_key_env
-routing.yaml:30: receivers[0].email_configs[0].to: expected here: addresses such as ops@example.com
-routing.yaml:30: receivers[0].email_configs[0].auth_username: auth_username and auth_password belong together
-routing.yaml:32: receivers[0].email_configs[0].smarthost: expected here: a server and its port such as smtp.example.com:587
-routing.yaml:34: receivers[0].email_configs[0].headers.To: not supported: of the headers only Subject, a text
-routing.yaml:37: receivers[0].json_configs[0].method: one of POST, PUT and PATCH
-routing.yaml:38: receivers[0].json_configs[0].headers.Host: this header follows from the request
-routing.yaml:38: receivers[0].json_configs[0].headers.a b: not a name of a header
-routing.yaml:39: receivers[0].json_configs[0].body: the body is not JSON: expected `,` or `}` at line 1 column 9; {{ … }} is written as a JSON value, with its quotes: put none around it
+routing.yaml:5:3: receivers[0].opsgenie_configs: not supported; its API can be called with json_configs
+routing.yaml:9:5: receivers[0].webhook_configs[0].payload: not supported here; json_configs have a body of your own
+routing.yaml:10:5: receivers[0].webhook_configs[0].max_alerts: a whole number is expected here
+routing.yaml:11:5: receivers[0].webhook_configs[0].timeout: must be at most 60 s
+routing.yaml:12:5: receivers[0].webhook_configs[0].http_config: only one of authorization, basic_auth and bearer_token can hold
+routing.yaml:13:7: receivers[0].webhook_configs[0].http_config.proxy_url: not supported: receivers are reached without a proxy
+routing.yaml:14:7: receivers[0].webhook_configs[0].http_config.follow_redirects: redirects are never followed: name the address itself
+routing.yaml:17:20: receivers[0].webhook_configs[0].http_config.tls_config.insecure_skip_verify: not supported: certificates are always verified; name their issuer in ca_file
+routing.yaml:19:5: receivers[0].slack_configs[0].api_url: missing: api_url of an incoming webhook, or bot_token and channel
+routing.yaml:20:5: receivers[0].slack_configs[1].channel: missing: a bot must know where to post
+routing.yaml:21:5: receivers[0].slack_configs[2].api_url: only one of api_url, api_url_file and api_url_env can hold
+routing.yaml:23:5: receivers[0].slack_configs[2].color: not supported: messages are made of blocks, with title and text
+routing.yaml:24:5: receivers[0].slack_configs[2].link_names: not supported: names in alerts never call anybody; write <!here> or <@U…> into text
+routing.yaml:25:5: receivers[0].slack_configs[2].titel: unknown key
+routing.yaml:26:5: receivers[0].slack_configs[2].title: Go's `template` is not supported in templates: write the text itself
+routing.yaml:28:5: receivers[0].pagerduty_configs[0].service_key: not supported: Events API v1; make an Events API v2 integration and use routing_key
+routing.yaml:28:5: receivers[0].pagerduty_configs[0].routing_key: missing: one of routing_key, routing_key_file and routing_key_env
+routing.yaml:30:5: receivers[0].email_configs[0].to: expected here: addresses such as ops@example.com
+routing.yaml:32:5: receivers[0].email_configs[0].smarthost: expected here: a server and its port such as smtp.example.com:587
+routing.yaml:33:5: receivers[0].email_configs[0].auth_username: auth_username and auth_password belong together
+routing.yaml:34:15: receivers[0].email_configs[0].headers.To: not supported: of the headers only Subject, a text
+routing.yaml:37:5: receivers[0].json_configs[0].method: one of POST, PUT and PATCH
+routing.yaml:38:15: receivers[0].json_configs[0].headers.Host: this header follows from the request
+routing.yaml:38:24: receivers[0].json_configs[0].headers.a b: not a name of a header
+routing.yaml:39:5: receivers[0].json_configs[0].body: the body is not JSON: expected `,` or `}` at line 1 column 9; {{ … }} is written as a JSON value, with its quotes: put none around it
 ");
 }
 
