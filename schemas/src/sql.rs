@@ -24,10 +24,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, name: "0007_operators.sql", text: include_str!("../sql/0007_operators.sql") },
     Migration { version: 8, name: "0008_parts.sql", text: include_str!("../sql/0008_parts.sql") },
     Migration { version: 9, name: "0009_routing.sql", text: include_str!("../sql/0009_routing.sql") },
+    Migration { version: 10, name: "0010_merges.sql", text: include_str!("../sql/0010_merges.sql") },
 ];
 
 /// The schema version that this build knows.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 /// Where applied migrations are written down.
 pub const VERSIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied_at DateTime DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version";
