@@ -5,26 +5,26 @@
 //! store before it is sent, so that a restart neither forgets nor repeats one. The one exception is
 //! made while the store is away: people are told first, because the store being away is the news.
 
+mod delivery;
+mod round;
+
 use crate::{
     AlerterError,
     clickhouse::{Store, StoreError},
     clock::now,
-    dispatch::{Dispatcher, Notification, Settled},
-    evaluate::{Evaluator, Freshness},
+    dispatch::Dispatcher,
+    evaluate::Evaluator,
     fault::{Inhibition, alerts::Docket},
     health,
     leadership::Role,
     lease::Lease,
-    metrics::{AlerterMetrics, OutcomeLabel, ReasonLabel, StateLabel},
-    notify::{Notifier, Outcome, Report},
-    progress::{self, Completeness},
-    query::{self, Answer, Group, Query},
+    metrics::{AlerterMetrics, StateLabel},
+    notify::{Notifier, Report},
     restore::Files,
     rows::DeliveryRow,
-    rules::{Rule, RuleSet},
+    rules::RuleSet,
     schedule::Schedule,
     transition::Transition,
-    vocabulary::Source,
 };
 use jiff::Timestamp;
 use std::{
@@ -32,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 /// Longest pause of the loop, so that a clock that jumps is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -190,82 +190,6 @@ impl Pipeline {
         self.metrics.alerts_pending.set(self.evaluator.pending() as i64);
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
-    async fn round(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.hush(now).await?;
-        self.store_changes().await?;
-        let completeness = self.completeness(now).await?;
-        let freshness = completeness.freshness(now, self.max_lag);
-        if freshness != Freshness::Current {
-            self.metrics.evaluations_held.inc();
-            debug!(?completeness, "counting is behind, evaluation holds");
-        }
-        let due: Vec<&Rule> =
-            self.schedule.due(now).flat_map(|place| &self.rules.groups[place].rules).collect();
-        let mut failure = None;
-        for query in query::plan(&due, self.rollup_window) {
-            match answer(&self.store, &query, completeness, now).await {
-                Ok(answer) => {
-                    let rules = query.rules.iter().map(|place| due[*place]);
-                    self.unstored.extend(conclude(
-                        &mut self.evaluator,
-                        &self.metrics,
-                        rules,
-                        &answer,
-                        freshness,
-                        now,
-                    ));
-                }
-                Err(error) => {
-                    self.metrics.evaluations_missed.inc_by(query.rules.len() as u64);
-                    let is_away = matches!(error, StoreError::Unavailable(_));
-                    failure = Some(error);
-                    if is_away {
-                        break;
-                    }
-                }
-            }
-        }
-        let is_away = matches!(failure, Some(StoreError::Unavailable(_)));
-        if freshness == Freshness::Current && !is_away {
-            failure = self.find_fault(now).await.err().or(failure);
-        }
-        let stored = self.store_changes().await;
-        failure.map_or(stored, Err)
-    }
-
-    /// Lets the dispatcher know which silences there are; while they cannot be read, the last ones hold.
-    async fn hush(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(dispatcher) = &mut self.dispatcher else { return Ok(()) };
-        let silences = self.store.silences(now).await?;
-        self.metrics.silences.set(silences.len() as i64);
-        dispatcher.hush(silences);
-        Ok(())
-    }
-
-    /// Says whose fault it is that calls fail, when that is due.
-    async fn find_fault(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(docket) = &mut self.docket else { return Ok(()) };
-        if !docket.begin(now) {
-            return Ok(());
-        }
-        let cells = self.store.cells(now).await?;
-        self.unstored.extend(docket.hear(&mut self.evaluator, &cells, now));
-        Ok(())
-    }
-
-    /// How far counting has come; while it is behind or waits, that is an alert of its own.
-    async fn completeness(&mut self, now: Timestamp) -> Result<Completeness, StoreError> {
-        let partitions = self.store.progress().await?;
-        let completeness = progress::completeness(&partitions);
-        let lag = |until: Option<Timestamp>| until.map(|until| health::lag(until, now));
-        self.metrics.pipeline_lag.set(lag(completeness.all).unwrap_or(-1.0));
-        let trusted = lag(completeness.trusted());
-        self.unstored.extend(health::pipeline(&mut self.evaluator, trusted, self.max_lag, now));
-        self.unstored.extend(health::stopped(&mut self.evaluator, &progress::stopped(&partitions), now));
-        Ok(completeness)
-    }
-
     /// Stores what is not stored yet, then lets the dispatcher know of it.
     async fn store_changes(&mut self) -> Result<(), StoreError> {
         if self.unstored.is_empty() {
@@ -287,130 +211,6 @@ impl Pipeline {
             dispatcher.observe(changes);
         }
     }
-
-    /// Plans and sends what is due. What was planned while another alerter began to act is left to that one.
-    async fn dispatch(&mut self, now: Timestamp) {
-        let Some(dispatcher) = &mut self.dispatcher else { return };
-        if dispatcher.due().is_none_or(|due| due > now) || self.lease.role().await == Role::Standby {
-            return;
-        }
-        let mut notifications: Vec<Notification> = Vec::new();
-        for decision in dispatcher.flush(now) {
-            match decision {
-                Ok(notification) => notifications.push(notification),
-                Err(reason) => {
-                    let reason = reason.word();
-                    self.metrics.notifications_withheld.get_or_create(&ReasonLabel { reason }).inc();
-                }
-            }
-        }
-        self.note(notifications.iter().map(|notification| DeliveryRow::planned(notification, now)).collect())
-            .await;
-        if notifications.is_empty() || self.lease.role().await == Role::Standby {
-            return;
-        }
-        for notification in notifications {
-            self.send(notification, now);
-        }
-    }
-
-    /// Hands a notification over; one that finds no room waits for its group's next flush. The store is
-    /// told, or a restart would send it beside what was said since.
-    pub(crate) fn send(&mut self, notification: Notification, now: Timestamp) {
-        if let Err(notification) = self.notifier.send(notification) {
-            warn!(target = notification.target, "too many notifications wait for a receiver");
-            self.metrics.notifications_dropped.inc();
-            if let Some(dispatcher) = &mut self.dispatcher {
-                dispatcher.settle(&notification, Settled::GaveUp, now);
-            }
-            let report = Report {
-                notification: *notification,
-                attempt: 0,
-                at: now,
-                outcome: Outcome::GaveUp,
-                status: 0,
-                detail: "no room".to_owned(),
-            };
-            self.unwritten.push(DeliveryRow::from(&report));
-        }
-    }
-
-    /// Takes note of one attempt.
-    async fn settle(&mut self, report: Report) {
-        let Report { notification, attempt, outcome, status, detail, .. } = &report;
-        let (word, settled) = match outcome {
-            Outcome::Delivered => ("delivered", Some(Settled::Delivered)),
-            Outcome::Failed => ("failed", None),
-            Outcome::GaveUp => ("gave_up", Some(Settled::GaveUp)),
-            Outcome::Gone => ("gave_up", Some(Settled::Disabled)),
-        };
-        self.metrics.notifications.get_or_create(&OutcomeLabel { outcome: word }).inc();
-        let (id, receiver) = (&notification.id, &notification.receiver);
-        match outcome {
-            Outcome::Delivered => info!(id, receiver, attempt, status, "notified"),
-            _ => warn!(id, receiver, attempt, status, detail, outcome = word, "not notified"),
-        }
-        if let (Some(dispatcher), Some(settled)) = (&mut self.dispatcher, settled) {
-            dispatcher.settle(notification, settled, report.at);
-            self.metrics.receivers_disabled.set(dispatcher.disabled() as i64);
-        }
-        self.note(vec![DeliveryRow::from(&report)]).await;
-    }
-
-    /// Writes steps of notifications; what cannot be written now is tried again with the next ones.
-    async fn note(&mut self, rows: Vec<DeliveryRow>) {
-        self.unwritten.extend(rows);
-        if self.unwritten.is_empty() {
-            return;
-        }
-        let count = self.unwritten.len();
-        match self.store.write_deliveries(self.unwritten.clone()).await {
-            Ok(()) => self.unwritten.clear(),
-            Err(error) => {
-                warn!(%error, count, "steps of notifications could not be written yet");
-                self.unwritten.truncate(MAX_UNWRITTEN);
-            }
-        }
-    }
-}
-
-/// Asks one question; how far counting is behind is known already.
-async fn answer(
-    store: &Store,
-    query: &Query,
-    completeness: Completeness,
-    now: Timestamp,
-) -> Result<Answer, StoreError> {
-    if query.source() == Source::Pipeline {
-        let lag = completeness.all.map(|until| health::lag(until, now));
-        return Ok(query.answer(vec![Group { lag, ..Group::default() }]));
-    }
-    store.ask(query, now, completeness.trusted().unwrap_or(now)).await
-}
-
-/// Lets every rule of one query draw its conclusions.
-fn conclude<'a>(
-    evaluator: &mut Evaluator,
-    metrics: &AlerterMetrics,
-    rules: impl Iterator<Item = &'a Rule>,
-    answer: &Answer,
-    freshness: Freshness,
-    now: Timestamp,
-) -> Vec<Transition> {
-    let mut changes = Vec::new();
-    for rule in rules {
-        let evaluation = evaluator.evaluate(rule, answer, freshness, now);
-        if evaluation.over_limit > 0 {
-            warn!(
-                rule = rule.name,
-                groups = evaluation.over_limit,
-                "too many alerts of one rule, further groups start none"
-            );
-            metrics.groups_over_limit.inc_by(evaluation.over_limit);
-        }
-        changes.extend(evaluation.transitions);
-    }
-    changes
 }
 
 fn until(due: Timestamp, now: Timestamp) -> Duration {

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
-    dispatch::{Integration, NotifyReason, Withheld},
+    dispatch::{Integration, Notification, NotifyReason, Withheld},
+    evaluate::Freshness,
     health::STORE_UNREACHABLE,
-    rules::Texts,
+    notify::Outcome,
+    query::{self, Group},
+    rules::{Rule, Texts},
     transition::State,
 };
 use callmeter_schemas::config::ClickHouseConfig;
