@@ -210,12 +210,12 @@ impl Dispatcher {
         }
         let alerts = self.groups.values().flat_map(|group| group.alerts.values());
         let firing = alerts.filter(|alert| alert.state == State::Firing);
-        let suppressor =
-            Suppressor::new(&self.routing.inhibit_rules, &self.needless, &self.silences, firing, now);
+        let suppressor = Suppressor::new(Some(&self.routing), &self.needless, &self.silences, firing, now);
         let quiet = |group: &Group| {
             let route = self.routing.routes.get(group.route);
+            let receiver = route.map_or("", |route| &route.receiver);
             let alerts = group.alerts.values().filter_map(|alert| {
-                let reason = match suppressor.of(alert)? {
+                let reason = match suppressor.of(alert, receiver)? {
                     Suppression::Silenced(_) => QuietReason::Silenced,
                     Suppression::Inhibited(_) => QuietReason::Inhibited,
                 };

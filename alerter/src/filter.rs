@@ -31,7 +31,7 @@ const FOREIGN: [(&str, &str); 12] = [
 ];
 
 /// Which calls a rule looks at: every dimension named must match.
-pub type Filter = BTreeMap<Dimension, Matcher>;
+pub type Filter = BTreeMap<Dimension, Condition>;
 /// Which errors a rule counts.
 pub type Classes = Choice<ErrorClass>;
 
@@ -46,7 +46,7 @@ pub struct Choice<T> {
 
 /// Which values of one dimension match.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Matcher {
+pub enum Condition {
     /// Values named, or left out.
     Values(Choice<String>),
     /// Values of a form, or all others.
@@ -72,7 +72,7 @@ impl<T: PartialEq> Choice<T> {
     }
 }
 
-impl Matcher {
+impl Condition {
     /// Whether a value matches.
     pub fn matches(&self, value: &str) -> bool {
         match self {
@@ -165,8 +165,8 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, value: &str, wanted: bool) {
         let pattern = Pattern::parse(pattern).expect("a pattern");
-        assert_eq!(Matcher::Form { not: false, pattern: pattern.clone() }.matches(value), wanted);
-        assert_eq!(Matcher::Form { not: true, pattern }.matches(value), !wanted);
+        assert_eq!(Condition::Form { not: false, pattern: pattern.clone() }.matches(value), wanted);
+        assert_eq!(Condition::Form { not: true, pattern }.matches(value), !wanted);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 pub mod config;
 pub mod metrics;
 
-pub mod matcher;
+pub mod filter;
 pub mod quantity;
 mod rule_file;
 pub mod rules;

@@ -32,7 +32,7 @@ pub use answer::{Answer, Group};
 pub use plan::plan;
 
 use crate::{
-    matcher::{Filter, Matcher},
+    filter::{Condition, Filter},
     vocabulary::{Dimension, Period, Quantile, Source},
 };
 use jiff::Timestamp;
@@ -112,7 +112,7 @@ impl Query {
     /// Whether it reads calls with these values; a dimension that is not named is empty.
     pub(crate) fn reads(&self, values: &BTreeMap<Dimension, String>) -> bool {
         let value = |dimension| values.get(dimension).map(String::as_str).unwrap_or_default();
-        self.key.filter.iter().all(|(dimension, matcher)| matcher.matches(value(dimension)))
+        self.key.filter.iter().all(|(dimension, condition)| condition.matches(value(dimension)))
             && self.narrowed.iter().all(|(dimension, named)| named.contains(value(dimension)))
     }
 
@@ -171,10 +171,10 @@ impl Query {
             let known = until.saturating_sub(whole_seconds(self.key.look_back)).min(since);
             params.push(("known_since", Param::Seconds(known)));
         }
-        params.extend(self.key.filter.iter().map(|(dimension, matcher)| {
-            let param = match matcher {
-                Matcher::Values(choice) => Param::Texts(choice.values.clone()),
-                Matcher::Form { pattern, .. } => Param::Text(pattern.anchored()),
+        params.extend(self.key.filter.iter().map(|(dimension, condition)| {
+            let param = match condition {
+                Condition::Values(choice) => Param::Texts(choice.values.clone()),
+                Condition::Form { pattern, .. } => Param::Text(pattern.anchored()),
             };
             (dimension.word(), param)
         }));

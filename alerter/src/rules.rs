@@ -3,7 +3,7 @@
 //! What enters is the text of rule files (read by `rule_file`); what leaves is a
 //! [`RuleSet`]. Promise: pure. Names of columns are enums, and no two rules can raise the same alert.
 
-pub use crate::matcher::{Choice, Classes, Filter, Matcher, Pattern};
+pub use crate::filter::{Choice, Classes, Condition, Filter, Pattern};
 use crate::{
     alert::Standing,
     quantity::Quantity,
@@ -140,7 +140,7 @@ impl Rule {
     pub fn groups_have_one_partition(&self) -> bool {
         let fixed = |dimension| {
             self.group_by.contains(&dimension)
-                || self.filter.get(&dimension).is_some_and(|matcher| matcher.single().is_some())
+                || self.filter.get(&dimension).is_some_and(|condition| condition.single().is_some())
         };
         fixed(Dimension::Customer) && fixed(Dimension::Integration)
     }
@@ -165,7 +165,9 @@ pub(crate) fn terms_for<'a>(
         values.get(place)
     };
     let matches = |filter: &Filter| {
-        filter.iter().all(|(dimension, matcher)| value(dimension).is_some_and(|value| matcher.matches(value)))
+        filter
+            .iter()
+            .all(|(dimension, condition)| value(dimension).is_some_and(|value| condition.matches(value)))
     };
     overrides.iter().find(|other| matches(&other.filter)).map_or(terms, |other| &other.terms)
 }

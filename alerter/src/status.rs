@@ -8,7 +8,7 @@ use crate::{
     routing::Routing,
     rules::Texts,
     silence::Silence,
-    suppression::{Muteness, Suppressor, muteness},
+    suppression::{Muteness, Suppressor, muteness, receivers},
     transition::{State, Transition},
 };
 use jiff::Timestamp;
@@ -80,9 +80,9 @@ pub fn statuses(
     now: Timestamp,
 ) -> Vec<AlertStatus> {
     let firing = open.iter().filter(|alert| alert.state == State::Firing);
-    let rules = routing.map(|routing| routing.inhibit_rules.as_slice()).unwrap_or_default();
-    let suppressor = Suppressor::new(rules, needless, silences, firing, now);
+    let suppressor = Suppressor::new(routing, needless, silences, firing, now);
     let status = |alert: &Transition| {
+        let reached = routing.map(|routing| receivers(routing, &alert.labels)).unwrap_or_default();
         let mut status = AlertStatus {
             state: alert.state.word(),
             rule: alert.rule.clone(),
@@ -93,9 +93,9 @@ pub fn statuses(
             since: alert.starts_at,
             value: alert.value,
             threshold: alert.threshold,
-            receivers: BTreeSet::new(),
+            receivers: reached.iter().map(|name| (*name).to_owned()).collect(),
             silenced_by: suppressor.silenced_by(&alert.labels).map(str::to_owned).collect(),
-            inhibited_by: suppressor.inhibited_by(alert).map(str::to_owned),
+            inhibited_by: suppressor.inhibited_by(alert, &reached).map(str::to_owned),
             muted_by: BTreeSet::new(),
         };
         routing.inspect(|routing| route(&mut status, routing, now));
@@ -108,7 +108,6 @@ fn route(status: &mut AlertStatus, routing: &Routing, now: Timestamp) {
     for route in
         routing.routes.taken(&status.labels).into_iter().filter_map(|place| routing.routes.get(place))
     {
-        status.receivers.insert(route.receiver.clone());
         status.muted_by.extend(muteness(routing, route, now).map(|mute| match mute {
             Muteness::Muted(name) => name.to_owned(),
             Muteness::Inactive => "inactive".to_owned(),

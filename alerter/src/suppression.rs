@@ -1,6 +1,7 @@
 //! What keeps alerts and routes quiet: silences, inhibition, verdicts, times and the moment enter, reasons leave.
 //!
-//! Promise: pure. The dispatcher and the list of alerts ask here, so that they cannot disagree.
+//! Promise: pure. The dispatcher and the list of alerts ask here, so that they cannot disagree. A verdict keeps nobody
+//! from hearing of an alert who does not hear of the verdict.
 
 use crate::{
     fault::Inhibition,
@@ -11,6 +12,7 @@ use crate::{
     transition::Transition,
 };
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Why nobody is told of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,28 +38,26 @@ pub struct Suppressor<'a> {
     silences: &'a [Silence],
     inhibitor: Inhibitor<'a>,
     needless: &'a Inhibition,
-    verdicts: Vec<&'a Transition>,
+    /// Each with the receivers that its routes lead to; `None` where there are no routes.
+    verdicts: Vec<(&'a Transition, Option<BTreeSet<&'a str>>)>,
     now: Timestamp,
 }
 
 impl<'a> Suppressor<'a> {
     /// Takes up silences, the alerts that fire, and which alerts verdicts make needless.
     pub fn new(
-        rules: &'a [InhibitRule],
+        routing: Option<&'a Routing>,
         needless: &'a Inhibition,
         silences: &'a [Silence],
         firing: impl Iterator<Item = &'a Transition> + Clone,
         now: Timestamp,
     ) -> Self {
+        let rules: &[InhibitRule] = routing.map_or(&[], |routing| &routing.inhibit_rules);
         let named = firing.clone().map(|alert| (alert.fingerprint.as_str(), &alert.labels));
         let inhibitor = Inhibitor::new(rules, named);
-        Self {
-            silences,
-            inhibitor,
-            needless,
-            verdicts: firing.filter(|alert| needless.is_source(alert)).collect(),
-            now,
-        }
+        let reach = |alert: &'a Transition| (alert, routing.map(|routing| receivers(routing, &alert.labels)));
+        let verdicts = firing.filter(|alert| needless.is_source(alert)).map(reach).collect();
+        Self { silences, inhibitor, needless, verdicts, now }
     }
 
     /// Ids of the silences that hush an alert.
@@ -66,19 +66,29 @@ impl<'a> Suppressor<'a> {
         silences.map(|silence| silence.id.as_str())
     }
 
-    /// Fingerprint of the alert that inhibits one.
-    pub fn inhibited_by(&self, alert: &Transition) -> Option<&'a str> {
-        let verdict = || self.verdicts.iter().find(|verdict| self.needless.inhibits(verdict, alert));
-        self.inhibitor
-            .inhibits(&alert.labels)
-            .or_else(|| verdict().map(|verdict| verdict.fingerprint.as_str()))
+    /// Fingerprint of the alert that inhibits one for these receivers.
+    pub fn inhibited_by(&self, alert: &Transition, receivers: &BTreeSet<&str>) -> Option<&'a str> {
+        let told =
+            |reached: &Option<BTreeSet<&str>>| reached.as_ref().is_none_or(|all| receivers.is_subset(all));
+        let explains = |(verdict, reached): &&(&'a Transition, _)| {
+            told(reached) && self.needless.inhibits(verdict, alert)
+        };
+        let verdict = || self.verdicts.iter().find(explains).map(|(verdict, _)| verdict.fingerprint.as_str());
+        self.inhibitor.inhibits(&alert.labels).or_else(verdict)
     }
 
-    /// Why nobody is told of an alert; a silence goes before inhibition.
-    pub fn of(&self, alert: &Transition) -> Option<Suppression> {
+    /// Why a receiver is not told of an alert; a silence goes before inhibition.
+    pub fn of(&self, alert: &Transition, receiver: &str) -> Option<Suppression> {
         let silenced = self.silenced_by(&alert.labels).next().map(|id| Suppression::Silenced(id.to_owned()));
-        silenced.or_else(|| self.inhibited_by(alert).map(|print| Suppression::Inhibited(print.to_owned())))
+        let inhibited = || self.inhibited_by(alert, &BTreeSet::from([receiver]));
+        silenced.or_else(|| inhibited().map(|print| Suppression::Inhibited(print.to_owned())))
     }
+}
+
+/// Names of the receivers that an alert's routes lead to.
+pub fn receivers<'r>(routing: &'r Routing, labels: &Texts) -> BTreeSet<&'r str> {
+    let taken = routing.routes.taken(labels).into_iter();
+    taken.filter_map(|place| routing.routes.get(place)).map(|route| route.receiver.as_str()).collect()
 }
 
 /// Why a route is mute at a moment.

@@ -3,7 +3,7 @@
 //! Promise: pure. Thousands of rules over one answer each touch only the groups that they look at.
 
 use crate::{
-    matcher::{Filter, Matcher},
+    filter::{Condition, Filter},
     rules::Rule,
     vocabulary::{Dimension, Quantile},
 };
@@ -129,35 +129,41 @@ impl Answer {
     pub fn select<'a>(&'a self, rule: &'a Rule) -> Box<dyn Iterator<Item = &'a Group> + 'a> {
         let rest = self.tests(&rule.filter);
         let passes = move |group: &&Group| {
-            rest.iter()
-                .all(|(place, matcher)| group.values.get(*place).is_some_and(|value| matcher.matches(value)))
+            rest.iter().all(|(place, condition)| {
+                group.values.get(*place).is_some_and(|value| condition.matches(value))
+            })
         };
-        let indexed =
-            rule.filter.iter().find_map(|(dimension, matcher)| Some((self.index.get(dimension)?, matcher)));
+        let indexed = rule
+            .filter
+            .iter()
+            .find_map(|(dimension, condition)| Some((self.index.get(dimension)?, condition)));
         match indexed {
             None => Box::new(self.groups.iter().filter(passes)),
-            Some((index, matcher)) => {
-                let places = found(index, matcher);
+            Some((index, condition)) => {
+                let places = found(index, condition);
                 Box::new(places.filter_map(|place| self.groups.get(place)).filter(passes))
             }
         }
     }
 
     /// What is tested of each group; filters by other dimensions stand in the query.
-    fn tests<'a>(&self, filter: &'a Filter) -> Vec<(usize, &'a Matcher)> {
-        filter.iter().filter_map(|(dimension, matcher)| Some((self.place(*dimension)?, matcher))).collect()
+    fn tests<'a>(&self, filter: &'a Filter) -> Vec<(usize, &'a Condition)> {
+        filter
+            .iter()
+            .filter_map(|(dimension, condition)| Some((self.place(*dimension)?, condition)))
+            .collect()
     }
 }
 
 /// Places of the values that match.
 fn found<'a>(
     index: &'a BTreeMap<String, Vec<usize>>,
-    matcher: &'a Matcher,
+    condition: &'a Condition,
 ) -> Box<dyn Iterator<Item = usize> + 'a> {
-    match matcher.named() {
+    match condition.named() {
         Some(values) => Box::new(values.iter().filter_map(|value| index.get(value)).flatten().copied()),
         None => {
-            let matching = index.iter().filter(|(value, _)| matcher.matches(value));
+            let matching = index.iter().filter(|(value, _)| condition.matches(value));
             Box::new(matching.flat_map(|(_, places)| places).copied())
         }
     }

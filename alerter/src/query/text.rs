@@ -4,7 +4,7 @@
 
 use super::{MAX_GROUPS, Query};
 use crate::{
-    matcher::{Choice, Matcher},
+    filter::{Choice, Condition},
     vocabulary::{Dimension, Period, Source},
 };
 
@@ -190,21 +190,18 @@ fn values(query: &Query) -> String {
 
 /// The filters by some of the dimensions.
 fn conditions(query: &Query, chosen: impl Fn(Dimension) -> bool) -> String {
-    let filter = query
-        .key
-        .filter
-        .iter()
-        .map(|(dimension, matcher)| (*dimension, condition(dimension.word(), matcher)));
+    let filter =
+        query.key.filter.iter().map(|(dimension, chosen)| (*dimension, condition(dimension.word(), chosen)));
     let narrowed = query.narrowed.keys().map(|dimension| (*dimension, within(dimension.word())));
     let all = filter.chain(narrowed).filter(|(dimension, _)| chosen(*dimension));
     all.map(|(_, condition)| format!(" AND {condition}")).collect()
 }
 
-fn condition(word: &str, matcher: &Matcher) -> String {
+fn condition(word: &str, chosen: &Condition) -> String {
     let not = |not: bool| if not { "NOT " } else { "" };
-    match matcher {
-        Matcher::Values(Choice { not: out, .. }) => format!("{}{}", not(*out), within(word)),
-        Matcher::Form { not: out, .. } => format!("{}match({word}, {{{word}:String}})", not(*out)),
+    match chosen {
+        Condition::Values(Choice { not: out, .. }) => format!("{}{}", not(*out), within(word)),
+        Condition::Form { not: out, .. } => format!("{}match({word}, {{{word}:String}})", not(*out)),
     }
 }
 

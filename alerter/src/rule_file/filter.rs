@@ -1,4 +1,4 @@
-//! Filters as people write them: `value`, `[value, value]`, `{not: …}` or `{regex: …}` enters, matchers leave.
+//! Filters as people write them: `value`, `[value, value]`, `{not: …}` or `{regex: …}` enters, conditions leave.
 //!
 //! Promise: pure. Dimensions are known words, classes too; patterns are compiled here or refused.
 
@@ -7,7 +7,7 @@ use super::{
     reader::{Reader, known, text_value},
 };
 use crate::{
-    matcher::{Choice, Classes, Filter, Matcher, Pattern},
+    filter::{Choice, Classes, Condition, Filter, Pattern},
     vocabulary::Dimension,
 };
 use callmeter_documents::{
@@ -26,8 +26,8 @@ pub(super) fn filter(
     let (mut filter, mut classes) = (Filter::new(), None);
     let Some(mut fields) = Fields::open(node, path, problems) else { return (filter, classes) };
     for key in Dimension::WORDS {
-        let matcher = fields.take(key).and_then(|node| matcher(node, &fields.path(key), problems));
-        filter.extend(Dimension::parse(key).zip(matcher));
+        let chosen = fields.take(key).and_then(|node| condition(node, &fields.path(key), problems));
+        filter.extend(Dimension::parse(key).zip(chosen));
     }
     if with_classes && let Some(node) = fields.take("error_class") {
         let path = fields.path("error_class");
@@ -37,23 +37,23 @@ pub(super) fn filter(
     (filter, classes)
 }
 
-fn matcher(node: &Node, path: &str, problems: &mut Problems) -> Option<Matcher> {
-    let (key, given) = written_out(node, path, keys::MATCHER, problems)?;
+fn condition(node: &Node, path: &str, problems: &mut Problems) -> Option<Condition> {
+    let (key, given) = written_out(node, path, keys::CONDITION, problems)?;
     let path = if key.is_empty() { path.to_owned() } else { format!("{path}.{key}") };
     let not = key == "not";
     if key == "regex" {
-        return Some(Matcher::Form { not, pattern: pattern(given, &path, problems)? });
+        return Some(Condition::Form { not, pattern: pattern(given, &path, problems)? });
     }
     if not && matches!(given.value, Value::Map(_)) {
         let (key, given) = written_out(given, &path, keys::NOT, problems)?;
-        return Some(Matcher::Form { not, pattern: pattern(given, &format!("{path}.{key}"), problems)? });
+        return Some(Condition::Form { not, pattern: pattern(given, &format!("{path}.{key}"), problems)? });
     }
-    Some(Matcher::Values(Choice { not, values: values(given, &path, text_value, problems) }))
+    Some(Condition::Values(Choice { not, values: values(given, &path, text_value, problems) }))
 }
 
 /// Which errors count.
 fn error_classes(node: &Node, path: &str, problems: &mut Problems) -> Option<Classes> {
-    let (key, given) = written_out(node, path, keys::CLASS_MATCHER, problems)?;
+    let (key, given) = written_out(node, path, keys::CLASS_CONDITION, problems)?;
     Some(Choice { not: key == "not", values: values(given, path, error_class, problems) })
 }
 

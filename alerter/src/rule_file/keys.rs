@@ -55,11 +55,11 @@ pub(crate) const COMPARE: &[&str] = &["with", "as"];
 /// Of `budget`.
 pub(crate) const BUDGET: &[&str] = &["amount", "period"];
 
-/// Of a matcher that is written out.
-pub(crate) const MATCHER: &[&str] = &["is", "in", "not", "regex"];
+/// Of a condition that is written out.
+pub(crate) const CONDITION: &[&str] = &["is", "in", "not", "regex"];
 
-/// Of a matcher of error classes.
-pub(crate) const CLASS_MATCHER: &[&str] = &["is", "in", "not"];
+/// Of a condition on error classes.
+pub(crate) const CLASS_CONDITION: &[&str] = &["is", "in", "not"];
 
 /// Below `not`.
 pub(crate) const NOT: &[&str] = &["regex"];

@@ -9,7 +9,7 @@ use super::{
     reader::Reader,
 };
 use crate::{
-    matcher::{Classes, Filter},
+    filter::{Classes, Filter},
     quantity::Quantity,
     rules::{Budget, Compare, Override, Rule, Terms, Texts},
     template,

@@ -81,9 +81,9 @@ fn the_published_schema_has_the_keys_and_the_words_of_the_reader() {
     check(&properties("Override"), words(keys::OVERRIDE.iter().copied()));
     check(&properties("Compare"), words(keys::COMPARE.iter().copied()));
     check(&properties("Budget"), words(keys::BUDGET.iter().copied()));
-    check("/$defs/Matcher/anyOf/2/properties", words(keys::MATCHER.iter().copied()));
-    check("/$defs/Matcher/anyOf/2/properties/not/anyOf/2/properties", words(keys::NOT.iter().copied()));
-    check("/$defs/ClassMatcher/anyOf/2/properties", words(keys::CLASS_MATCHER.iter().copied()));
+    check("/$defs/Condition/anyOf/2/properties", words(keys::CONDITION.iter().copied()));
+    check("/$defs/Condition/anyOf/2/properties/not/anyOf/2/properties", words(keys::NOT.iter().copied()));
+    check("/$defs/ClassCondition/anyOf/2/properties", words(keys::CLASS_CONDITION.iter().copied()));
     check(&properties("GroupFilter"), words(Dimension::WORDS.iter().copied()));
     let filter = Dimension::WORDS.iter().copied().chain(["error_class"]);
     check(&properties("Filter"), words(filter));
@@ -95,7 +95,7 @@ fn the_published_schema_has_the_keys_and_the_words_of_the_reader() {
     check("/$defs/Compare/properties/as/enum", words(Comparison::WORDS.iter().copied()));
     check("/$defs/Budget/properties/period/enum", words(Period::WORDS.iter().copied()));
     let classes = ErrorClass::ALL.iter().map(|class| class.as_str()).filter(|word| *word != "ok");
-    check("/$defs/ClassMatcher/anyOf/0/enum", words(classes));
+    check("/$defs/ClassCondition/anyOf/0/enum", words(classes));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_key_that_is_declared_is_read() {
         format!("{{{}}}", keys.iter().map(value).collect::<Vec<_>>().join(", "))
     };
     let other = format!("[{}]", map(keys::OVERRIDE, &[]));
-    let filter = format!("{{tier: {}}}", map(keys::MATCHER, &[]));
+    let filter = format!("{{tier: {}}}", map(keys::CONDITION, &[]));
     let (compare, budget) = (map(keys::COMPARE, &[]), map(keys::BUDGET, &[]));
     let below = [("overrides", &*other), ("compare", &*compare), ("budget", &*budget), ("filter", &*filter)];
     let rules = format!("[{}]", map(keys::RULE, &below));

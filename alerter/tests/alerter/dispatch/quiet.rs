@@ -107,24 +107,46 @@ fn a_muted_route_waits_for_the_end_of_its_time_and_an_inactive_one_for_its_begin
     }
 }
 
-#[test]
-fn when_a_vendor_fails_for_a_thousand_customers_the_verdict_is_the_only_page() {
-    const RULES: &str = "groups: [{name: g, rules: [{alert: A, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer, integration]}]}]";
-    let mut dispatcher = dispatcher();
-    dispatcher.heed(Inhibition::new(&RuleSet::parse([("rules.yaml", RULES)]).expect("valid")));
+/// A rule of the file fires for a customer, and the verdict that explains it.
+fn explained(customer: &str) -> (Transition, Transition) {
     let labelled = |mut alert: Transition, labels: &[(&str, &str)]| {
         alert.labels.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         alert.fingerprint = fingerprint(&alert.labels);
         alert
     };
-    let failing = |number: usize| labelled(firing(&format!("c{number}"), 0), &[("integration", "crm")]);
     let verdict =
         Transition { rule_group: "callmeter".into(), rule: "IntegrationFault".into(), ..firing("", 10) };
-    let verdict =
-        labelled(verdict, &[("alertname", "IntegrationFault"), ("scope", "vendor"), ("integration", "crm")]);
-    dispatcher.observe(&(0..1_000).map(failing).collect::<Vec<_>>());
-    dispatcher.observe(std::slice::from_ref(&verdict));
+    let said = [("alertname", "IntegrationFault"), ("scope", "vendor"), ("integration", "crm")];
+    (labelled(firing(customer, 0), &[("integration", "crm")]), labelled(verdict, &said))
+}
+
+/// What verdicts make needless, of the one rule that there is.
+fn needless() -> Inhibition {
+    const RULES: &str = "groups: [{name: g, rules: [{alert: A, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer, integration]}]}]";
+    Inhibition::new(&RuleSet::parse([("rules.yaml", RULES)]).expect("valid"))
+}
+
+#[test]
+fn when_a_vendor_fails_for_a_thousand_customers_the_verdict_is_the_only_page() {
+    let mut dispatcher = dispatcher();
+    dispatcher.heed(needless());
+    let (alerts, verdicts): (Vec<_>, Vec<_>) =
+        (0..1_000).map(|number| explained(&format!("c{number}"))).unzip();
+    dispatcher.observe(&alerts);
+    dispatcher.observe(&verdicts[..1]);
     let sent: Vec<_> = [30, 40].into_iter().flat_map(|second| dispatcher.flush(at(second))).collect();
     let [Err(QuietReason::Inhibited), Ok(page)] = sent.as_slice() else { panic!("{sent:#?}") };
-    assert_eq!(page.alerts, [verdict]);
+    assert_eq!(page.alerts, verdicts[..1]);
+}
+
+#[test]
+fn who_does_not_hear_of_a_verdict_hears_of_the_alerts_that_it_explains() {
+    let route = format!("{ROUTE}, routes: [{{matchers: [alertname=IntegrationFault], receiver: desk}}]");
+    let more = "receivers: [{name: ops, webhook_configs: [{url: 'https://a.example'}]}, {name: desk}]";
+    let routing = Routing::parse("routing.yaml", &format!("route: {{{route}}}\n{more}")).expect("valid");
+    let mut dispatcher = Dispatcher::new(routing);
+    dispatcher.heed(needless());
+    let (alert, verdict) = explained("a");
+    dispatcher.observe(&[alert.clone(), verdict]);
+    assert_eq!(only(dispatcher.flush(at(40))).alerts, [alert]);
 }
