@@ -2,7 +2,7 @@
 //!
 //! A Bloom filter for every generation, bit by bit beside each other and blocked: all that one hash asks for, of all
 //! generations, stands in one cache line (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters, 2007).
-//! Promise: a generation that holds an id is always named; one that does not is named about once in a hundred times.
+//! Promise: a generation that holds an id is always named; one that does not is named a few times in a hundred.
 
 /// Generations told apart at a time.
 const BITS: usize = u16::BITS as usize;
