@@ -42,6 +42,8 @@ pub struct Dispatcher {
     targets: Vec<Target>,
     silences: Vec<Silence>,
     needless: Inhibition,
+    /// Whether verdicts are old, so that they make nothing needless.
+    stale: bool,
     groups: BTreeMap<String, Group>,
     disabled: BTreeSet<usize>,
 }
@@ -54,7 +56,15 @@ impl Dispatcher {
     pub fn new(routing: Routing) -> Self {
         let targets = routing.targets();
         let (silences, needless) = (Vec::new(), Inhibition::default());
-        Self { routing, targets, silences, needless, groups: BTreeMap::new(), disabled: BTreeSet::new() }
+        Self {
+            routing,
+            targets,
+            silences,
+            needless,
+            stale: false,
+            groups: BTreeMap::new(),
+            disabled: BTreeSet::new(),
+        }
     }
 
     /// Takes up what targets were told, and the open alerts, after a restart. What was planned and is not
@@ -127,6 +137,11 @@ impl Dispatcher {
     /// Takes note of which alerts verdicts make needless.
     pub fn heed(&mut self, needless: Inhibition) {
         self.needless = needless;
+    }
+
+    /// Takes note of whether verdicts are too old to make anything needless.
+    pub fn doubt(&mut self, stale: bool) {
+        self.stale = stale;
     }
 
     fn insert(&mut self, alert: &Transition) {
@@ -210,7 +225,9 @@ impl Dispatcher {
         }
         let alerts = self.groups.values().flat_map(|group| group.alerts.values());
         let firing = alerts.filter(|alert| alert.state == State::Firing);
-        let suppressor = Suppressor::new(Some(&self.routing), &self.needless, &self.silences, firing, now);
+        let nothing = Inhibition::default();
+        let needless = if self.stale { &nothing } else { &self.needless };
+        let suppressor = Suppressor::new(Some(&self.routing), needless, &self.silences, firing, now);
         let quiet = |group: &Group| {
             let route = self.routing.routes.get(group.route);
             let receiver = route.map_or("", |route| &route.receiver);

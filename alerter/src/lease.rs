@@ -18,6 +18,12 @@ use tracing::{info, warn};
 /// Longest time that ending a term may take when the process stops.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Whether another alerter wrote first, or is writing.
+fn is_lost_race(error: &StoreError) -> bool {
+    let text = error.to_string();
+    text.contains("FENCED") || text.contains("is already running") || text.contains("QUERY_WITH_SAME_ID")
+}
+
 /// This alerter's part in who acts.
 pub(crate) struct Lease {
     store: Store,
@@ -60,19 +66,28 @@ impl Lease {
             Step::Watch => Ok(()),
         };
         // Whether the write landed is what the look tells; only a store that is away need not be asked.
-        let seen = match written {
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
-            _ => self.store.last_term().await,
+        let (seen, refused) = match written {
+            Err(error @ StoreError::Unavailable(_)) => (Err(error), None),
+            written => (self.store.last_term().await, written.err().filter(|error| !is_lost_race(error))),
         };
-        match seen {
-            Ok(last) => Ok(self.with(|leadership, now| {
+        let role = match seen {
+            Ok(last) => self.with(|leadership, now| {
                 leadership.observe(last, now);
                 leadership.role(now)
-            })),
+            }),
             Err(error) => {
                 self.with(|leadership, _| leadership.lose_sight());
-                Err(error)
+                return Err(error);
             }
+        };
+        match refused {
+            // A store that takes no rows is as good as away: nobody can take over.
+            Some(error) if role != Role::Standby => Err(error),
+            Some(error) => {
+                warn!(%error, "a term cannot be written");
+                Ok(role)
+            }
+            None => Ok(role),
         }
     }
 

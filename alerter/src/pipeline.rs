@@ -20,7 +20,7 @@ use crate::{
     lease::Lease,
     metrics::{AlerterMetrics, StateLabel},
     notify::{Notifier, Report},
-    restore::Files,
+    restore::{self, Files},
     rows::DeliveryRow,
     rules::RuleSet,
     schedule::Schedule,
@@ -28,6 +28,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,13 +42,21 @@ const MAX_UNWRITTEN: usize = 10_000;
 /// Lets a delivery end when stopping.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What outlives a change of routes.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) evaluator: Evaluator,
+    /// Steps of notifications that are not written yet.
+    pub(crate) unwritten: Vec<DeliveryRow>,
+}
+
 /// Why the loop ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// It was told to stop.
     Stopped,
     /// There are other routes: it is to go on by them, with the alerts as they are.
-    Rerouted(Evaluator),
+    Rerouted(Box<Kept>),
     /// Another alerter acts now.
     Deposed,
 }
@@ -69,7 +78,10 @@ pub(crate) struct Pipeline {
     /// Changes that are not stored yet: nothing is evaluated while there are any.
     pub(crate) unstored: Vec<Transition>,
     pub(crate) unwritten: Vec<DeliveryRow>,
+    /// Rounds in a row in which the store was away.
     pub(crate) failures: u32,
+    /// Questions that the store refuses, by what asks: how often in a row.
+    pub(crate) refused: BTreeMap<String, u32>,
     /// Whose fault it is; `None` where that is not asked for.
     pub(crate) docket: Option<Docket>,
 }
@@ -114,18 +126,20 @@ impl Pipeline {
                 self.evaluate(now()).await;
             }
             self.dispatch(now()).await;
-            if rerouted && self.is_stored() {
+            if rerouted && self.is_stored().await {
                 self.wind_up(reports).await;
-                return Ok(Ended::Rerouted(self.evaluator));
+                let Self { evaluator, unwritten, .. } = self;
+                return Ok(Ended::Rerouted(Box::new(Kept { evaluator, unwritten })));
             }
         }
         self.wind_up(reports).await;
         Ok(Ended::Stopped)
     }
 
-    /// Whether the store knows everything, so that another pipeline can go on from there.
-    fn is_stored(&self) -> bool {
-        self.failures == 0 && self.unstored.is_empty() && self.unwritten.is_empty()
+    /// Whether the store knows everything and says so, so that another pipeline can go on from there.
+    async fn is_stored(&self) -> bool {
+        let is_written = self.failures == 0 && self.unstored.is_empty() && self.unwritten.is_empty();
+        is_written && restore::recall(&self.store, now()).await.is_ok()
     }
 
     /// Lets attempts that are under way end, for a bounded time; the next start takes up the rest.
@@ -148,6 +162,7 @@ impl Pipeline {
         if let Some(dispatcher) = &mut self.dispatcher {
             dispatcher.heed(Inhibition::new(rules));
         }
+        self.refused.clear();
         self.rules = rules.clone();
     }
 
@@ -166,20 +181,27 @@ impl Pipeline {
         self.metrics.evaluations_missed.inc_by(self.schedule.done(now, took));
         self.metrics.evaluations.inc();
         self.metrics.evaluation_seconds.observe(took.as_secs_f64());
+        let is_away = matches!(round, Err(StoreError::Unavailable(_)));
+        self.failures = if is_away { self.failures.saturating_add(1) } else { 0 };
+        let (worst, often) = self.refused.iter().max_by_key(|(_, often)| **often).unzip();
+        let failures = self.failures.max(often.copied().unwrap_or(0));
         let error = match round {
             Ok(()) => {
-                self.failures = 0;
                 self.metrics.last_evaluation.set(now.as_second() as f64);
                 String::new()
             }
             Err(error) => {
-                self.failures = self.failures.saturating_add(1);
                 self.metrics.evaluation_failures.inc();
-                warn!(%error, failures = self.failures, "rules could not be evaluated");
+                warn!(%error, failures, "rules could not be evaluated");
                 error.to_string()
             }
         };
-        let changes = health::store(&mut self.evaluator, self.failures, &error, now);
+        // Between two refusals of a question that is asked seldom, others are answered.
+        let told = match worst {
+            Some(who) if error.is_empty() => format!("clickhouse refuses what {who} asks; see the log"),
+            _ => error.clone(),
+        };
+        let changes = health::store(&mut self.evaluator, failures, &told, now);
         self.tell(&changes);
         self.unstored.extend(changes);
         if error.is_empty() {

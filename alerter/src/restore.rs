@@ -5,7 +5,7 @@
 
 use crate::{
     AlerterConfig, AlerterError, AlerterMetrics,
-    clickhouse::{Remembered, Store},
+    clickhouse::{Remembered, Store, StoreError},
     clock::now,
     dispatch::{Dispatcher, NotifyReason, Planned, Told},
     evaluate::Evaluator,
@@ -17,14 +17,14 @@ use crate::{
     leadership::Role,
     lease::Lease,
     notify::Notifier,
-    pipeline::{Ended, Pipeline},
+    pipeline::{Ended, Kept, Pipeline},
     routing_file::RoutingFile,
     rule_files::RuleFiles,
     schedule::Schedule,
 };
 use callmeter_schemas::config::ClickHouseConfig;
 use jiff::{SignedDuration, Timestamp};
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
@@ -71,8 +71,8 @@ pub(crate) async fn start(
         }
         loaded.metrics.active.set(1);
         let mut ended = loaded.act(&lease, None, shutdown.as_mut()).await?;
-        while let Ended::Rerouted(evaluator) = ended {
-            ended = loaded.act(&lease, Some(evaluator), shutdown.as_mut()).await?;
+        while let Ended::Rerouted(kept) = ended {
+            ended = loaded.act(&lease, Some(*kept), shutdown.as_mut()).await?;
         }
         loaded.metrics.active.set(0);
         if matches!(ended, Ended::Stopped) {
@@ -83,11 +83,11 @@ pub(crate) async fn start(
 }
 
 impl Loaded {
-    /// Takes up what the store remembers, and alerts that are at hand as they are, and goes on from there.
+    /// Takes up what the store remembers, and what outlived a change of routes as it is, and goes on from there.
     async fn act(
         &mut self,
         lease: &Arc<Lease>,
-        alerts_at_hand: Option<Evaluator>,
+        kept: Option<Kept>,
         mut shutdown: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Ended, AlerterError> {
         let mut tasks = JoinSet::new();
@@ -101,7 +101,7 @@ impl Loaded {
         }
         let now = now();
         // While another one acted, nobody looked.
-        if alerts_at_hand.is_none() {
+        if kept.is_none() {
             self.files.rules.look(now).await;
             self.files.routing.look(false).await;
         }
@@ -109,9 +109,12 @@ impl Loaded {
         let docket = self.config.judge_faults.then(|| Docket::restore(&remembered.last, now));
         let verdicts = docket.iter().flat_map(|_| alerts::keys()).map(|key| (key, alerts::DIMENSIONS));
         let own: Vec<_> = health::keys().into_iter().map(|key| (key, &[][..])).chain(verdicts).collect();
-        let (evaluator, orphans) = match alerts_at_hand {
-            Some(evaluator) => (evaluator, Vec::new()),
-            None => Evaluator::restore(&rules, &own, &remembered.last, now),
+        let (evaluator, unwritten, orphans) = match kept {
+            Some(Kept { evaluator, unwritten }) => (evaluator, unwritten, Vec::new()),
+            None => {
+                let (evaluator, orphans) = Evaluator::restore(&rules, &own, &remembered.last, now);
+                (evaluator, Vec::new(), orphans)
+            }
         };
         let mut unfinished = Vec::new();
         let dispatcher = self.files.routing.routing().cloned().map(|routing| {
@@ -137,8 +140,9 @@ impl Loaded {
             max_lag: self.config.max_lag.unsigned_abs(),
             rollup_window: self.config.rollup_window.unsigned_abs(),
             unstored: orphans,
-            unwritten: Vec::new(),
+            unwritten,
             failures: 0,
+            refused: BTreeMap::new(),
             docket,
         };
         unfinished.into_iter().for_each(|notification| pipeline.send(notification, now));
@@ -146,11 +150,15 @@ impl Loaded {
     }
 }
 
+/// What the store remembers of alerts and notifications.
+pub(crate) async fn recall(store: &Store, now: Timestamp) -> Result<Remembered, StoreError> {
+    let since = now.saturating_sub(RESOLVED_KEPT).unwrap_or(Timestamp::MIN);
+    store.remember(since, now).await
+}
+
 async fn remember(store: &Store) -> Remembered {
     loop {
-        let now = now();
-        let since = now.saturating_sub(RESOLVED_KEPT).unwrap_or(Timestamp::MIN);
-        match store.remember(since, now).await {
+        match recall(store, now()).await {
             Ok(remembered) => return remembered,
             Err(error) => warn!(%error, "what alerts were open cannot be read yet"),
         }

@@ -18,7 +18,7 @@ pub(crate) struct RoutingFile {
     /// The last good one; `None` where none is configured.
     routing: Option<Routing>,
     endpoints: Vec<Endpoint>,
-    /// Its text when it was looked at last.
+    /// Its text when it was taken over; `None` where it is to be read again.
     seen: Option<String>,
     /// What was wrong with that, as it was told.
     problems: Vec<Problem>,
@@ -61,17 +61,16 @@ impl RoutingFile {
         let (config, seen) = (self.config.clone(), self.seen.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let text = files::read(&path).ok();
-            (asked || text != seen).then(|| (text, read(&path, &config)))
+            (asked || text != seen).then(|| read(&path, &config))
         });
         match tokio::time::timeout(READ_TIMEOUT, reading).await {
             Ok(Ok(None)) => false,
-            Ok(Ok(Some((_, Ok(read))))) => {
+            Ok(Ok(Some(Ok(read)))) => {
                 self.take(read);
                 info!(targets = self.endpoints.len(), "the routing file was read again");
                 true
             }
-            Ok(Ok(Some((text, Err(problems))))) => {
-                self.seen = text;
+            Ok(Ok(Some(Err(problems)))) => {
                 self.refuse(problems);
                 false
             }
@@ -90,6 +89,8 @@ impl RoutingFile {
     }
 
     fn refuse(&mut self, problems: Vec<Problem>) {
+        // A secret that is missing may come later.
+        self.seen = None;
         if problems == self.problems {
             return;
         }
@@ -139,7 +140,7 @@ mod tests {
         write(text("ops"));
         assert!(!used.look(false).await, "a secret is missing");
         std::fs::write(&secret, "https://two.example/hook").expect("it is written");
-        assert!(used.look(true).await);
+        assert!(used.look(false).await, "what was missing is looked for again");
         assert_eq!(metrics.routing_stale.get(), 0);
     }
 }

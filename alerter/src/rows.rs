@@ -118,7 +118,11 @@ impl From<ProgressRow> for Progress {
         Self {
             source: row.source,
             partition: row.partition,
-            counted_up_to: time(row.counted_up_to),
+            // A partition that stops before this aggregator counted anything of it says 0, which is no time of 1970.
+            counted_up_to: time(match row.counted_up_to {
+                0 if !row.stopped.is_empty() => row.observed_at,
+                counted => counted,
+            }),
             observed_at: time(row.observed_at),
             stopped: row.stopped,
         }

@@ -55,9 +55,17 @@ impl<'a> Suppressor<'a> {
         let rules: &[InhibitRule] = routing.map_or(&[], |routing| &routing.inhibit_rules);
         let named = firing.clone().map(|alert| (alert.fingerprint.as_str(), &alert.labels));
         let inhibitor = Inhibitor::new(rules, named);
-        let reach = |alert: &'a Transition| (alert, routing.map(|routing| receivers(routing, &alert.labels)));
-        let verdicts = firing.filter(|alert| needless.is_source(alert)).map(reach).collect();
-        Self { silences, inhibitor, needless, verdicts, now }
+        let mut this = Self { silences, inhibitor, needless, verdicts: Vec::new(), now };
+        let told = |alert: &&Transition| {
+            needless.is_source(alert)
+                && this.silenced_by(&alert.labels).next().is_none()
+                && this.inhibitor.inhibits(&alert.labels).is_none()
+        };
+        let reach =
+            |alert: &'a Transition| (alert, routing.map(|routing| awake(routing, &alert.labels, now)));
+        let verdicts = firing.filter(told).map(reach).collect();
+        this.verdicts = verdicts;
+        this
     }
 
     /// Ids of the silences that hush an alert.
@@ -89,6 +97,15 @@ impl<'a> Suppressor<'a> {
 pub fn receivers<'r>(routing: &'r Routing, labels: &Texts) -> BTreeSet<&'r str> {
     let taken = routing.routes.taken(labels).into_iter();
     taken.filter_map(|place| routing.routes.get(place)).map(|route| route.receiver.as_str()).collect()
+}
+
+/// The same without routes that are mute at a moment.
+fn awake<'r>(routing: &'r Routing, labels: &Texts, now: Timestamp) -> BTreeSet<&'r str> {
+    let taken = routing.routes.taken(labels).into_iter().filter_map(|place| routing.routes.get(place));
+    taken
+        .filter(|route| muteness(routing, route, now).is_none())
+        .map(|route| route.receiver.as_str())
+        .collect()
 }
 
 /// Why a route is mute at a moment.

@@ -192,7 +192,10 @@ impl Metric {
 
     /// Whether calls are counted beside it, so that `min_samples` has something to judge.
     pub fn has_samples(self) -> bool {
-        !matches!(self, Self::QuotaRemainingRatio | Self::QuotaExhaustsIn | Self::PipelineLag)
+        !matches!(
+            self,
+            Self::NoTrafficFor | Self::QuotaRemainingRatio | Self::QuotaExhaustsIn | Self::PipelineLag
+        )
     }
 
     /// Whether a value is a time, so that thresholds may be written as durations.

@@ -12,14 +12,20 @@ use crate::{
         evidence::Cell,
         judge::{Place, Scope, Verdict, judge},
     },
+    filter::{Classes, Condition, Filter},
     health::GROUP,
     quantity::Quantity,
     rules::{Rule, RuleSet, Terms, Texts},
     transition::{State, Transition},
     vocabulary::{Dimension, Metric},
 };
-use jiff::Timestamp;
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use callmeter_schemas::ErrorClass;
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A vendor, a part of it, a shared credential or our own network fails.
 pub const INTEGRATION_FAULT: &str = "IntegrationFault";
@@ -27,6 +33,8 @@ pub const INTEGRATION_FAULT: &str = "IntegrationFault";
 pub const CREDENTIAL_FAULT: &str = "CredentialFault";
 /// How often verdicts are given.
 pub const INTERVAL: Duration = Duration::from_secs(15);
+/// Age at which a verdict explains nothing any more.
+const STALE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the values of verdicts' alerts stand for, in order; those that do not apply to a scope are empty.
 pub const DIMENSIONS: &[Dimension] = &[
@@ -73,13 +81,19 @@ fn labels_of(severity: &str) -> Texts {
 pub struct Docket {
     standing: BTreeSet<Place>,
     due: Timestamp,
+    /// When verdicts were last given.
+    heard: Option<Timestamp>,
 }
 
 impl Docket {
     /// Takes up the alerts that were open.
     pub fn restore(last: &[Transition], now: Timestamp) -> Self {
         let open = last.iter().filter(|alert| is_verdict(alert) && alert.state == State::Firing);
-        Self { standing: open.filter_map(|alert| Place::of_labels(&alert.labels)).collect(), due: now }
+        Self {
+            standing: open.filter_map(|alert| Place::of_labels(&alert.labels)).collect(),
+            due: now,
+            heard: None,
+        }
     }
 
     /// Whether verdicts are due now; the next ones are an interval later, whatever comes of these.
@@ -91,9 +105,15 @@ impl Docket {
         is_due
     }
 
+    /// Whether the verdicts that stand were given lately: older ones keep nobody from hearing of anything.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.heard.is_some_and(|heard| now.duration_since(heard) <= STALE)
+    }
+
     /// Judges the cells; everything that was sent must have been counted.
     pub fn hear(&mut self, evaluator: &mut Evaluator, cells: &[Cell], now: Timestamp) -> Vec<Transition> {
         let verdicts = judge(cells, &self.standing);
+        self.heard = Some(now);
         self.standing = verdicts.iter().map(|verdict| verdict.place.clone()).collect();
         let annotations = [("summary", SUMMARY), ("description", DESCRIPTION)];
         let annotations: Texts = annotations.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
@@ -182,15 +202,35 @@ fn is_verdict(alert: &Transition) -> bool {
 /// `equal: [workspace, integration]`; with `endpoint`, `environment` or `customer` in `equal` for the narrower scopes.
 #[derive(Clone, Debug, Default)]
 pub struct Inhibition {
-    /// Group and name of the rules that look at failing or slow calls.
-    about_calls: BTreeSet<(String, String)>,
+    /// Rules that look at failing or slow calls, by group and name.
+    about_calls: BTreeMap<(String, String), Vec<About>>,
+}
+
+/// What one rule looks at.
+#[derive(Clone, Debug)]
+struct About {
+    labels: Texts,
+    filter: Filter,
+    /// Its errors; `None` is all.
+    classes: Option<Classes>,
+    /// Whether it looks at how long calls take.
+    slowness: bool,
 }
 
 impl Inhibition {
     /// Learns which rules look at failing or slow calls; alerts of others, such as on cost, are never made needless.
     pub fn new(rules: &RuleSet) -> Self {
-        let about_calls = rules.iter().filter(|rule| is_about_calls(rule));
-        Self { about_calls: about_calls.map(|rule| (rule.group.clone(), rule.name.clone())).collect() }
+        let mut about_calls: BTreeMap<_, Vec<About>> = BTreeMap::new();
+        for rule in rules.iter().filter(|rule| is_about_calls(rule)) {
+            let about = About {
+                labels: rule.labels.clone(),
+                filter: rule.filter.clone(),
+                classes: rule.error_classes.clone(),
+                slowness: is_about_time(rule),
+            };
+            about_calls.entry((rule.group.clone(), rule.name.clone())).or_default().push(about);
+        }
+        Self { about_calls }
     }
 
     /// Whether an alert is one that makes others needless.
@@ -205,7 +245,7 @@ impl Inhibition {
         }
         let Some(place) = Place::of_labels(&source.labels) else { return false };
         if !is_verdict(target) {
-            return self.is_about_calls(target) && place.covers(&target.labels);
+            return self.about(target).is_some_and(|about| place.explains(about, &target.labels));
         }
         // Beside the whole vendor its parts are no news. What fails beside our own network is.
         let told = Place::of_labels(&target.labels);
@@ -214,8 +254,12 @@ impl Inhibition {
         })
     }
 
-    fn is_about_calls(&self, alert: &Transition) -> bool {
-        self.about_calls.contains(&(alert.rule_group.clone(), alert.rule.clone()))
+    /// What the rule of an alert looks at: of rules with one name, the one whose labels the alert carries.
+    fn about(&self, alert: &Transition) -> Option<&About> {
+        let rules = self.about_calls.get(&(alert.rule_group.clone(), alert.rule.clone()))?;
+        let carries =
+            |about: &&About| about.labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value));
+        rules.iter().filter(carries).max_by_key(|about| about.labels.len())
     }
 }
 
@@ -226,30 +270,42 @@ impl Scope {
 }
 
 impl Place {
-    /// Whether an alert with these labels is about calls that failed here.
-    fn covers(&self, labels: &Texts) -> bool {
-        let is = |label: &str, name: &str| labels.get(label).is_some_and(|value| value == name);
-        let may_be = |label: &str, name: &str| labels.get(label).is_none_or(|value| value == name);
-        let vendor = is("integration", &self.integration);
-        match &self.scope {
+    /// Whether an alert of such a rule, with these labels, is about calls that failed here, and in this way.
+    fn explains(&self, about: &About, labels: &Texts) -> bool {
+        let only = |dimension: Dimension| {
+            let label = labels.get(dimension.word()).map(String::as_str);
+            label.or_else(|| about.filter.get(&dimension).and_then(Condition::single))
+        };
+        // Without a label the alert is about all values that its rule looks at.
+        let among = |dimension: Dimension, name: &str| match labels.get(dimension.word()) {
+            Some(value) => value == name,
+            None => about.filter.get(&dimension).is_none_or(|condition| condition.matches(name)),
+        };
+        let vendor = only(Dimension::Integration) == Some(&self.integration);
+        let here = match &self.scope {
             Scope::Us => true,
             Scope::Vendor | Scope::SharedCredential => vendor,
-            Scope::Region(name) => vendor && may_be("environment", name),
-            Scope::Endpoint(name) => vendor && may_be("endpoint", name),
-            Scope::Credential(name) => vendor && is("customer", name),
+            Scope::Region(name) => vendor && among(Dimension::Environment, name),
+            Scope::Endpoint(name) => vendor && among(Dimension::Endpoint, name),
+            Scope::Credential(name) => vendor && only(Dimension::Customer) == Some(name),
+        };
+        if about.slowness {
+            return here && self.scope.tells_of(ErrorClass::Timeout);
         }
+        let looked_at =
+            |class: ErrorClass| about.classes.as_ref().is_none_or(|classes| classes.contains(&class));
+        here && ErrorClass::ALL.iter().any(|class| self.scope.tells_of(*class) && looked_at(*class))
     }
 }
 
 fn is_about_calls(rule: &Rule) -> bool {
-    let metric = rule.metric;
-    metric.quantile().is_some()
+    is_about_time(rule)
         || matches!(
-            metric,
-            Metric::Errors
-                | Metric::ErrorRate
-                | Metric::RetriedShare
-                | Metric::RetryAmplification
-                | Metric::LatencyMean
+            rule.metric,
+            Metric::Errors | Metric::ErrorRate | Metric::RetriedShare | Metric::RetryAmplification
         )
+}
+
+fn is_about_time(rule: &Rule) -> bool {
+    rule.metric.quantile().is_some() || rule.metric == Metric::LatencyMean
 }

@@ -75,7 +75,7 @@ pub struct Side {
 }
 
 impl Family {
-    fn holds(self, class: ErrorClass) -> bool {
+    pub(crate) fn holds(self, class: ErrorClass) -> bool {
         use ErrorClass::{
             AuthExpired, Connect, Dns, Forbidden, SchemaMismatch, Timeout, Tls, Unknown, Upstream5xx,
         };

@@ -3,6 +3,7 @@
 //! Promise: pure, and independent of the order of cells; the rule and its reasons stand in [`crate::fault`].
 
 use crate::fault::evidence::{Cell, Family, Side};
+use callmeter_schemas::ErrorClass;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Integrations that must fail at once before it is us.
@@ -251,6 +252,11 @@ impl Place {
 
 impl Scope {
     /// Errors that may have led to it.
+    /// Whether errors of a class can be of such a fault.
+    pub(crate) fn tells_of(&self, class: ErrorClass) -> bool {
+        self.families().into_iter().any(|family| family.holds(class))
+    }
+
     fn families(&self) -> Vec<Family> {
         match self {
             Self::Us => vec![Family::Network],

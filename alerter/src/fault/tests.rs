@@ -293,6 +293,10 @@ groups:
 - name: g
   rules:
   - {alert: Fails, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer, integration]}
+  - {alert: Payments, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [integration], filter: {endpoint: /pay}}
+  - {alert: Crm, metric: error_rate, window: 5m, op: '>', threshold: 0.1, group_by: [customer], filter: {integration: crm}}
+  - {alert: Invalid, metric: errors, window: 5m, op: '>', threshold: 1, group_by: [integration], filter: {error_class: validation}}
+  - {alert: Slow, metric: latency_p95, window: 5m, op: '>', threshold: 1, group_by: [integration]}
   - {alert: Costs, metric: cost, window: 5m, op: '>', threshold: 1, group_by: [customer, integration]}
 ";
 
@@ -336,6 +340,14 @@ fn verdicts_make_those_alerts_needless_that_they_explain() {
         ("scope=region integration=crm environment=eu", "Fails", "integration=crm environment=us", false),
         ("scope=credential integration=crm customer=a", "Fails", "integration=crm customer=a", true),
         ("scope=credential integration=crm customer=a", "Fails", "integration=crm customer=b", false),
+        ("scope=endpoint integration=crm endpoint=/pay", "Payments", "integration=crm", true),
+        ("scope=endpoint integration=crm endpoint=/search", "Payments", "integration=crm", false),
+        ("scope=vendor integration=crm", "Crm", "customer=a", true),
+        ("scope=vendor integration=mail", "Crm", "customer=a", false),
+        ("scope=vendor integration=crm", "Invalid", "integration=crm", false),
+        ("scope=us", "Invalid", "integration=crm", false),
+        ("scope=vendor integration=crm", "Slow", "integration=crm", true),
+        ("scope=shared_credential integration=crm", "Slow", "integration=crm", false),
     ] {
         let target = alert("g", rule, target);
         assert_eq!(inhibition.inhibits(&verdict(source), &target), wanted, "{source}: {rule} {target:?}");

@@ -21,6 +21,7 @@ impl Pipeline {
         if dispatcher.due().is_none_or(|due| due > now) || self.lease.role().await == Role::Standby {
             return;
         }
+        dispatcher.doubt(!self.docket.as_ref().is_some_and(|docket| docket.is_fresh(now)));
         let mut notifications: Vec<Notification> = Vec::new();
         for decision in dispatcher.flush(now) {
             match decision {

@@ -17,6 +17,13 @@ use crate::{
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
+/// What asks for verdicts, in words.
+const VERDICTS: &str = "the judge of faults";
+
+fn name_of(rule: &Rule) -> String {
+    format!("rule {} of group {}", rule.name, rule.group)
+}
+
 impl Pipeline {
     /// Asks what is due, concludes and stores the changes.
     #[tracing::instrument(level = "debug", skip_all)]
@@ -36,6 +43,9 @@ impl Pipeline {
             match answer(&self.store, &query, completeness, now).await {
                 Ok(answer) => {
                     let rules = query.rules.iter().map(|place| due[*place]);
+                    if !self.refused.is_empty() {
+                        rules.clone().for_each(|rule| self.refused.retain(|who, _| *who != name_of(rule)));
+                    }
                     self.unstored.extend(conclude(
                         &mut self.evaluator,
                         &self.metrics,
@@ -51,6 +61,9 @@ impl Pipeline {
                     failure = Some(error);
                     if is_away {
                         break;
+                    }
+                    for place in &query.rules {
+                        *self.refused.entry(name_of(due[*place])).or_default() += 1;
                     }
                 }
             }
@@ -78,7 +91,16 @@ impl Pipeline {
         if !docket.begin(now) {
             return Ok(());
         }
-        let cells = self.store.cells(now).await?;
+        let cells = match self.store.cells(now).await {
+            Ok(cells) => cells,
+            Err(error) => {
+                if matches!(error, StoreError::Refused(_) | StoreError::TooManyGroups) {
+                    *self.refused.entry(VERDICTS.to_owned()).or_default() += 1;
+                }
+                return Err(error);
+            }
+        };
+        self.refused.remove(VERDICTS);
         self.unstored.extend(docket.hear(&mut self.evaluator, &cells, now));
         Ok(())
     }

@@ -13,6 +13,10 @@ use crate::{
 use callmeter_schemas::config::ClickHouseConfig;
 use prometheus_client::registry::Registry;
 
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
 /// Where nothing listens.
 fn nobody() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -38,6 +42,7 @@ fn pipeline(now: Timestamp) -> Pipeline {
         unstored: Vec::new(),
         unwritten: Vec::new(),
         failures: 0,
+        refused: BTreeMap::new(),
         docket: None,
     }
 }
@@ -69,7 +74,6 @@ async fn while_the_store_is_away_no_rule_fires_and_none_resolves() {
         {alert: Fires, metric: calls, window: 5m, op: '>', threshold: 1},
         {alert: Pends, metric: calls, window: 5m, op: '>', threshold: 1, for: 1s},
         {alert: Silent, metric: calls, window: 5m, op: '<', threshold: 1, no_data: alert}]}]";
-    let at = |second| Timestamp::from_second(second).expect("in range");
     let mut pipeline = pipeline(at(0));
     pipeline.rules = RuleSet::parse([("rules.yaml", text)]).expect("valid");
     pipeline.schedule = Schedule::of(&pipeline.rules, LONGEST_PAUSE, at(0));
@@ -86,4 +90,15 @@ async fn while_the_store_is_away_no_rule_fires_and_none_resolves() {
     let told: Vec<_> = pipeline.unstored.iter().map(|change| (change.rule.as_str(), change.state)).collect();
     assert_eq!(told, [(STORE_UNREACHABLE, State::Firing)]);
     assert_eq!((pipeline.evaluator.firing(), pipeline.evaluator.pending()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_three_times_in_a_row_pages_whatever_is_answered_between() {
+    let mut pipeline = pipeline(at(0));
+    pipeline.refused.insert("rule A of group g".to_owned(), 2);
+    pipeline.evaluate(at(1)).await;
+    assert_eq!(pipeline.evaluator.firing(), 0);
+    pipeline.refused.insert("rule A of group g".to_owned(), 3);
+    pipeline.evaluate(at(2)).await;
+    assert_eq!(pipeline.evaluator.firing(), 1);
 }

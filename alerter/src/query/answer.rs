@@ -77,7 +77,14 @@ impl Answer {
         groups: Vec<Group>,
     ) -> Self {
         let (past, mut groups): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|group| group.past);
-        let before: HashMap<_, _> = past.into_iter().map(|group| (group.values.clone(), group)).collect();
+        let before: HashMap<Vec<String>, Group> =
+            past.into_iter().map(|group| (group.values.clone(), group)).collect();
+        // What was known before both windows stands in the one that is compared with.
+        for group in &mut groups {
+            if let Some(past) = before.get(&group.values) {
+                group.first_seen = group.first_seen.min(past.first_seen);
+            }
+        }
         if !before.is_empty() {
             let seen: std::collections::HashSet<&Vec<String>> =
                 groups.iter().map(|group| &group.values).collect();

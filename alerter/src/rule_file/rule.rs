@@ -46,6 +46,12 @@ pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<R
         unless_given(&mut reader, "min_samples", "there are no calls to count beside this metric");
     }
     let terms = terms(&mut reader, (op, kind), None);
+    if silences_itself(metric, op, compare, terms.as_ref()) {
+        reader.refuse(
+            "min_samples",
+            "a group with too few calls would never count as too few: set min_samples: 0",
+        );
+    }
     let overrides = overrides(&mut reader, (op, kind), terms.as_ref(), &group_by);
     let no_data = reader.word("no_data", NoData::WORDS, NoData::parse).unwrap_or(NoData::Ok);
     let (look_back, new_group_delay) = known_groups(&mut reader, metric, source, (no_data, window));
@@ -79,6 +85,17 @@ pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<R
 }
 
 /// Refuses a key that says nothing to the rule's metric.
+/// Whether a rule on too little traffic leaves out the groups with little traffic.
+fn silences_itself(
+    metric: Option<Metric>,
+    op: Option<Op>,
+    compare: Option<Compare>,
+    terms: Option<&Terms>,
+) -> bool {
+    let too_few = metric == Some(Metric::Calls) && matches!(op, Some(Op::Below | Op::AtMost));
+    too_few && compare.is_none() && terms.is_some_and(|terms| terms.min_samples > 0)
+}
+
 fn unless_given(reader: &mut Reader<'_, '_>, key: &'static str, message: &str) {
     if let Some(node) = reader.take(key) {
         reader.refuse_at(node, key, message);

@@ -135,6 +135,29 @@ fn a_new_group_starts_no_alert() {
     check(&rule, &[now(0, since(0)), now(599, since(0)), now(600, since(0))], &["firing acme@600"]);
     // What is open goes on, also when the group's first call has left the time that is looked back at.
     check(&rule, &[now(0, since(-600)), now(1, since(1))], &["firing acme@0"]);
+    // With a comparison, what was known before stands in the window that is compared with.
+    let known = vec![
+        Group { first_seen: START as u32, ..group("acme", 9, 9) },
+        Group { past: true, first_seen: (START - 86_400) as u32, ..group("acme", 9, 1) },
+    ];
+    let compared = format!("{RATE}, new_group_delay: 10m, compare: {{with: 1h, as: ratio}}");
+    check(&compared, &[now(0, known)], &["firing acme@0"]);
+}
+
+#[test]
+fn a_rule_on_too_little_traffic_cannot_ask_for_much_of_it() {
+    for rule in [
+        "metric: calls, window: 5m, op: '<', threshold: 1, min_samples: 1",
+        "metric: no_traffic_for, window: 1d, op: '>', threshold: 15m, min_samples: 1",
+    ] {
+        let text = format!("groups: [{{name: g, rules: [{{alert: A, {rule}}}]}}]");
+        let problems = RuleSet::parse([("rules.yaml", text.as_str())]).expect_err(rule);
+        assert_eq!(problems[0].field, "groups[0].rules[0].min_samples");
+    }
+    let defaults = "groups: [{name: g, defaults: {min_samples: 50}, rules: [{alert: A, metric: no_traffic_for, window: 1d, op: '>', threshold: 15m}]}]";
+    let set = RuleSet::parse([("rules.yaml", defaults)])
+        .expect("what says nothing to a metric is no default of it");
+    assert_eq!(set.iter().next().map(|rule| rule.terms.min_samples), Some(0));
 }
 
 #[test]

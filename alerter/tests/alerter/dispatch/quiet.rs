@@ -150,3 +150,19 @@ fn who_does_not_hear_of_a_verdict_hears_of_the_alerts_that_it_explains() {
     dispatcher.observe(&[alert.clone(), verdict]);
     assert_eq!(only(dispatcher.flush(at(40))).alerts, [alert]);
 }
+
+#[test]
+fn a_verdict_that_is_silenced_or_old_keeps_nobody_from_hearing_of_what_it_explains() {
+    let told = |prepare: &dyn Fn(&mut Dispatcher)| {
+        let mut dispatcher = dispatcher();
+        dispatcher.heed(needless());
+        let (alert, verdict) = explained("a");
+        dispatcher.observe(&[alert.clone(), verdict]);
+        prepare(&mut dispatcher);
+        let sent = dispatcher.flush(at(40)).into_iter().flatten().flat_map(|sent| sent.alerts);
+        sent.filter(|sent| *sent == alert).count()
+    };
+    assert_eq!(told(&|_| ()), 0);
+    assert_eq!(told(&|dispatcher| dispatcher.hush(vec![silence("scope=vendor", 0, 1_000)])), 1);
+    assert_eq!(told(&|dispatcher| dispatcher.doubt(true)), 1);
+}
