@@ -146,6 +146,6 @@ mod tests {
         write("hosts: [");
         let told =
             Profiles::load(&folder.path().display().to_string(), metrics.clone()).err().expect("it is wrong");
-        assert!(told.len() == 1 && told[0].contains("shop.yaml:1: unclosed"), "{told:?}");
+        assert!(told.len() == 1 && told[0].contains("shop.yaml:1:8: unclosed"), "{told:?}");
     }
 }
