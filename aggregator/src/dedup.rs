@@ -7,7 +7,7 @@
 //! [`BYTES_PER_OFFSET`] × N per partition.
 //!
 //! Offsets stand in generations of N / 8, each with an exact index of its own; the oldest leaves as a whole. Nearly every
-//! id is new, and [`Filter`] says so without a look at any of them.
+//! id is new, and a filter says so without a look at any of them.
 
 mod filter;
 mod generation;
