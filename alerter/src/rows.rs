@@ -263,3 +263,19 @@ fn pairs(texts: &Texts) -> Pairs {
 pub(crate) fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_stopped_before_anything_was_counted_says_nothing_of_1970() {
+        let progress = |stopped: &str| {
+            let source = "topic".to_owned();
+            let stopped = stopped.to_owned();
+            let row = ProgressRow { source, partition: 0, counted_up_to: 0, observed_at: 5_000, stopped };
+            Progress::from(row).counted_up_to.as_second()
+        };
+        assert_eq!((progress("truncated"), progress("")), (5, 0));
+    }
+}

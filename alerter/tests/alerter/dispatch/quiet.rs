@@ -166,3 +166,18 @@ fn a_verdict_that_is_silenced_or_old_keeps_nobody_from_hearing_of_what_it_explai
     assert_eq!(told(&|dispatcher| dispatcher.hush(vec![silence("scope=vendor", 0, 1_000)])), 1);
     assert_eq!(told(&|dispatcher| dispatcher.doubt(true)), 1);
 }
+
+#[test]
+fn a_verdict_whose_route_is_muted_keeps_nobody_from_hearing_of_what_it_explains() {
+    // at(0) is 08:00 UTC.
+    let route = format!(
+        "{ROUTE}, routes: [{{matchers: [alertname=IntegrationFault], mute_time_intervals: [morning]}}]"
+    );
+    let times = "time_intervals: [{name: morning, time_intervals: [{times: [{start_time: '07:00', end_time: '09:00'}]}]}]";
+    let mut dispatcher = routed(&route, "{url: 'https://a.example'}", times);
+    dispatcher.heed(needless());
+    let (alert, verdict) = explained("a");
+    dispatcher.observe(&[alert.clone(), verdict]);
+    let sent: Vec<_> = dispatcher.flush(at(40)).into_iter().flatten().flat_map(|sent| sent.alerts).collect();
+    assert_eq!(sent, [alert]);
+}
