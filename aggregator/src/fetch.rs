@@ -60,7 +60,6 @@ pub struct Fetcher {
     topic: Topic,
     consumer: BaseConsumer,
     name: String,
-    c_name: CString,
 }
 
 struct Topic(*mut sys::rd_kafka_topic_t);
@@ -110,7 +109,7 @@ impl Fetcher {
         if handle.is_null() {
             return Err(FetchError::Start(-1, last_error()));
         }
-        Ok(Arc::new(Self { topic: Topic(handle), consumer, name: topic.to_owned(), c_name }))
+        Ok(Arc::new(Self { topic: Topic(handle), consumer, name: topic.to_owned() }))
     }
 
     /// First offset and end of a partition's log, asked from the broker.
@@ -193,11 +192,11 @@ impl Tap {
     /// Whether the log, as the last answer of the broker told its end, has more than is handed over at once.
     pub fn is_behind(&self) -> bool {
         let (mut first, mut end) = (0, 0);
-        // SAFETY: client and name live, and both places take an offset. The question does not leave the process.
+        // SAFETY: client and topic live, the topic's name with it, and both places take an offset. The question does not leave the process.
         let known = unsafe {
             sys::rd_kafka_get_watermark_offsets(
                 self.fetcher.native(),
-                self.fetcher.c_name.as_ptr(),
+                sys::rd_kafka_topic_name(self.fetcher.topic.0),
                 self.partition,
                 &mut first,
                 &mut end,
