@@ -105,9 +105,7 @@ pub fn statuses(
 }
 
 fn route(status: &mut AlertStatus, routing: &Routing, now: Timestamp) {
-    for route in
-        routing.routes.taken(&status.labels).into_iter().filter_map(|place| routing.routes.get(place))
-    {
+    for route in routing.routes.taken_routes(&status.labels) {
         status.muted_by.extend(muteness(routing, route, now).map(|mute| match mute {
             Muteness::Muted(name) => name.to_owned(),
             Muteness::Inactive => "inactive".to_owned(),

@@ -95,13 +95,12 @@ impl<'a> Suppressor<'a> {
 
 /// Names of the receivers that an alert's routes lead to.
 pub fn receivers<'r>(routing: &'r Routing, labels: &Texts) -> BTreeSet<&'r str> {
-    let taken = routing.routes.taken(labels).into_iter();
-    taken.filter_map(|place| routing.routes.get(place)).map(|route| route.receiver.as_str()).collect()
+    routing.routes.taken_routes(labels).map(|route| route.receiver.as_str()).collect()
 }
 
 /// The same without routes that are mute at a moment.
 fn awake<'r>(routing: &'r Routing, labels: &Texts, now: Timestamp) -> BTreeSet<&'r str> {
-    let taken = routing.routes.taken(labels).into_iter().filter_map(|place| routing.routes.get(place));
+    let taken = routing.routes.taken_routes(labels);
     taken
         .filter(|route| muteness(routing, route, now).is_none())
         .map(|route| route.receiver.as_str())

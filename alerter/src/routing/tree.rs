@@ -80,6 +80,11 @@ impl Routes {
         taken
     }
 
+    /// The routes that an alert takes.
+    pub fn taken_routes(&self, labels: &Texts) -> impl Iterator<Item = &Route> {
+        self.taken(labels).into_iter().filter_map(|place| self.get(place))
+    }
+
     fn descend(&self, place: usize, labels: &Texts, taken: &mut Vec<usize>) {
         let before = taken.len();
         for child in self.get(place).into_iter().flat_map(|route| &route.children) {
