@@ -139,13 +139,7 @@ struct Condition {
 
 impl Condition {
     fn step(self, evaluator: &mut Evaluator, now: Timestamp) -> Vec<Transition> {
-        let terms = Terms {
-            threshold: Quantity::Real(self.threshold),
-            clear_threshold: None,
-            min_samples: 0,
-            pending_for: self.pending_for,
-            keep_firing_for: Duration::ZERO,
-        };
+        let terms = Terms::beyond(Quantity::Real(self.threshold), self.pending_for);
         let subject = Subject {
             group: GROUP,
             rule: self.rule,

@@ -78,6 +78,19 @@ pub struct Terms {
     pub keep_firing_for: Duration,
 }
 
+impl Terms {
+    /// Terms of a threshold and a wait alone, for alerts that no rule file describes.
+    pub const fn beyond(threshold: Quantity, pending_for: Duration) -> Self {
+        Self {
+            threshold,
+            clear_threshold: None,
+            min_samples: 0,
+            pending_for,
+            keep_firing_for: Duration::ZERO,
+        }
+    }
+}
+
 /// Terms for the groups that match.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {

@@ -45,13 +45,7 @@ pub const DIMENSIONS: &[Dimension] = &[
     Dimension::Environment,
     Dimension::Scope,
 ];
-const TERMS: Terms = Terms {
-    threshold: Quantity::Real(0.0),
-    clear_threshold: None,
-    min_samples: 0,
-    pending_for: Duration::ZERO,
-    keep_firing_for: Duration::ZERO,
-};
+const TERMS: Terms = Terms::beyond(Quantity::Real(0.0), Duration::ZERO);
 
 /// Rules by name, with the severity of their alerts.
 const RULES: [(&str, &str); 2] = [(INTEGRATION_FAULT, "page"), (CREDENTIAL_FAULT, "warning")];

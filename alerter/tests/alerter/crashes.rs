@@ -186,13 +186,7 @@ impl World {
 const DIMENSIONS: &[Dimension] = &[Dimension::Customer, Dimension::Integration];
 
 fn terms() -> Terms {
-    Terms {
-        threshold: Quantity::Real(0.0),
-        clear_threshold: None,
-        min_samples: 0,
-        pending_for: Duration::from_secs(3),
-        keep_firing_for: Duration::ZERO,
-    }
+    Terms::beyond(Quantity::Real(0.0), Duration::from_secs(3))
 }
 
 fn subject<'a>(terms: &'a Terms, none: &'a Texts) -> Subject<'a> {
