@@ -51,9 +51,7 @@ fn event(members: &mut Members, unit: i128) -> Result<CallEvent, String> {
         endpoint: members.text("endpoint")?.unwrap_or_default(),
         tier: members.text("tier")?.unwrap_or_default(),
         environment: members.text("environment")?.unwrap_or_default(),
-        error_class: members
-            .text("error_class")?
-            .map(|word| ErrorClass::parse(&word).unwrap_or(ErrorClass::Unknown)),
+        error_class: members.text("error_class")?.map(|word| ErrorClass::or_unknown(&word)),
         status: members.count("status")?,
         latency_us: members.count("latency_us")?,
         queue_us: members.count("queue_us")?,

@@ -131,9 +131,7 @@ impl From<ProgressRow> for Progress {
 
 impl From<GroupRow> for Group {
     fn from(row: GroupRow) -> Self {
-        // A class that a newer aggregator counted is an error of no known kind to this one.
-        let class = |word: &str| ErrorClass::parse(word).unwrap_or(ErrorClass::Unknown);
-        let classes = row.errors_by_class.iter().map(|(word, count)| (class(word), *count));
+        let classes = row.errors_by_class.iter().map(|(word, count)| (ErrorClass::or_unknown(word), *count));
         Self {
             past: row.past != 0,
             values: row.values,

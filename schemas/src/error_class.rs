@@ -24,6 +24,11 @@ macro_rules! classes {
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(ErrorClass::$variant),)* _ => None }
             }
+
+            /// The class of a word; unknown when the word is not in the vocabulary, as a newer sender's may be.
+            pub fn or_unknown(word: &str) -> Self {
+                Self::parse(word).unwrap_or(ErrorClass::Unknown)
+            }
         }
     };
 }

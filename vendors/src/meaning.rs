@@ -175,7 +175,7 @@ fn class(
             Some(_) => "given".to_owned(),
             None => format!("given, and `{word}` is not in the vocabulary"),
         });
-        return ErrorClass::parse(word).unwrap_or(ErrorClass::Unknown);
+        return ErrorClass::or_unknown(word);
     }
     let seen = Seen {
         status: call.status,

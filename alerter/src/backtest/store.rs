@@ -141,7 +141,7 @@ impl RollupRow {
             ..Sums::default()
         };
         for (word, count) in self.errors_by_class {
-            let class = ErrorClass::parse(&word).unwrap_or(ErrorClass::Unknown);
+            let class = ErrorClass::or_unknown(&word);
             let known = sums.errors_by_class.entry(class).or_default();
             *known = known.wrapping_add(count);
         }

@@ -74,7 +74,7 @@ impl From<CellRow> for Cell {
 fn counts(calls: u64, failed: &[(String, u64)]) -> Counts {
     let mut counts = Counts { calls, ..Counts::default() };
     for (word, count) in failed {
-        let class = ErrorClass::parse(word).unwrap_or(ErrorClass::Unknown);
+        let class = ErrorClass::or_unknown(word);
         let known = counts.errors.entry(class).or_default();
         *known = known.saturating_add(*count);
     }
