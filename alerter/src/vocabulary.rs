@@ -156,6 +156,12 @@ impl Source {
     pub fn slides(self) -> bool {
         matches!(self, Self::Calls | Self::Spend)
     }
+
+    /// Whether its numbers are sums over rollups: what a vendor says of its limits, and how far counting is behind,
+    /// are not.
+    pub fn is_in_rollups(self) -> bool {
+        matches!(self, Self::Calls | Self::Spend | Self::Budget(_))
+    }
 }
 
 impl Metric {
@@ -240,13 +246,5 @@ impl Quantile {
             Self::P99 => 0.99,
             Self::P999 => 0.999,
         }
-    }
-}
-
-impl Source {
-    /// Whether its numbers are sums over rollups: what a vendor says of its limits, and how far counting is behind,
-    /// are not.
-    pub fn is_in_rollups(self) -> bool {
-        matches!(self, Self::Calls | Self::Spend | Self::Budget(_))
     }
 }

@@ -251,12 +251,12 @@ impl Place {
 }
 
 impl Scope {
-    /// Errors that may have led to it.
     /// Whether errors of a class can be of such a fault.
     pub(crate) fn tells_of(&self, class: ErrorClass) -> bool {
         self.families().into_iter().any(|family| family.holds(class))
     }
 
+    /// Errors that may have led to it.
     fn families(&self) -> Vec<Family> {
         match self {
             Self::Us => vec![Family::Network],

@@ -84,7 +84,6 @@ pub(super) fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<R
     })
 }
 
-/// Refuses a key that says nothing to the rule's metric.
 /// Whether a rule on too little traffic leaves out the groups with little traffic.
 fn silences_itself(
     metric: Option<Metric>,
@@ -96,6 +95,7 @@ fn silences_itself(
     too_few && compare.is_none() && terms.is_some_and(|terms| terms.min_samples > 0)
 }
 
+/// Refuses a key that says nothing to the rule's metric.
 fn unless_given(reader: &mut Reader<'_, '_>, key: &'static str, message: &str) {
     if let Some(node) = reader.take(key) {
         reader.refuse_at(node, key, message);
