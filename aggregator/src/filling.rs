@@ -130,17 +130,22 @@ impl Filling {
         }
     }
 
-    /// How long ago the batch took its first record.
-    pub(crate) fn age(&self) -> Option<Duration> {
-        self.began.map(|began| began.elapsed())
-    }
-
-    /// Whether the batch should be stored: it is as old as this, or several times that while the log has more, or full.
-    pub(crate) fn is_due(&self, assignment: &Assignment, oldest: Duration) -> bool {
-        let Reading::Running(reader) = &self.reading else { return false };
+    /// How long the batch may go on taking records: until it is as old as this, or several times that while the log has more,
+    /// or full; `None` when it took none.
+    pub(crate) fn due_in(&self, assignment: &Assignment, oldest: Duration) -> Option<Duration> {
+        let Reading::Running(reader) = &self.reading else { return None };
+        if self.is_full(assignment) {
+            return Some(Duration::ZERO);
+        }
+        let age = self.began?.elapsed();
         // What waits to be read is late already, and fewer, larger inserts catch up sooner.
         let oldest = if reader.is_behind() { oldest.saturating_mul(AGES_BEHIND) } else { oldest };
-        self.age().is_some_and(|age| age >= oldest) || self.is_full(assignment)
+        Some(oldest.saturating_sub(age))
+    }
+
+    /// Whether the batch should be stored.
+    pub(crate) fn is_due(&self, assignment: &Assignment, oldest: Duration) -> bool {
+        self.due_in(assignment, oldest).is_some_and(|left| left.is_zero())
     }
 
     /// Whether there is a log to read and room for what it holds.

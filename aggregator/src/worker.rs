@@ -166,7 +166,7 @@ impl Worker {
         if self.sealed.is_some() {
             return BUSY_TICK;
         }
-        self.filling.age().map_or(TICK, |old| self.pace().saturating_sub(old).min(TICK))
+        self.filling.due_in(&self.assignment, self.pace()).map_or(TICK, |left| left.min(TICK))
     }
 
     fn insert(&mut self, range: Range) {
