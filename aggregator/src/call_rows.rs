@@ -146,7 +146,7 @@ impl CallRows {
     /// The block of all rows; begins anew.
     pub(crate) fn take_block(&mut self) -> Vec<u8> {
         let rows = std::mem::take(self);
-        let mut block = Block::new(41, rows.len());
+        let mut block = Block::new(rows.len());
         for (name, column) in TEXTS.iter().map(|(name, _)| name).zip(&rows.texts) {
             block.raw(name, "String", column);
         }

@@ -1,12 +1,13 @@
 //! What one batch adds to one key of one window: facts and charges enter one by one, sums leave.
 //!
-//! Promise: every number is an integer or an exact decimal; the order of the facts does not matter.
+//! Promise: every number is an integer or an exact decimal; the order of the facts does not matter. Calls by class and by
+//! latency stand in the batch's tallies.
 
 use crate::{cells, facts::Facts};
 use callmeter_prices::Charge;
-use callmeter_schemas::{ErrorClass, histogram::bucket_of};
-use smallvec::{Array, SmallVec};
-use std::{hint::black_box, ops::AddAssign};
+use callmeter_schemas::ErrorClass;
+use smallvec::SmallVec;
+use std::hint::black_box;
 
 /// What one batch adds to one key of one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,23 +16,20 @@ pub struct Cell {
     pub series: u32,
     /// Seconds since 1970 UTC.
     pub window_start: u32,
-    pub calls: u64,
-    pub attempts_retried: u64,
+    /// A batch is bounded far below 2^32 records.
+    pub calls: u32,
+    pub attempts_retried: u32,
+    pub billable_calls: u32,
     pub latency_us_sum: u64,
     pub queue_us_sum: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub items: u64,
     pub records: u64,
-    pub billable_calls: u64,
     /// Units of 10^-12.
     pub cost: i128,
     /// What few keys have.
     pub rare: Option<Box<Rare>>,
-    /// Calls by class, without `ok`, sorted by class. Most keys of a batch have few; those stand in the cell.
-    pub errors: SmallVec<[(u8, u32); 2]>,
-    /// Calls by latency bucket, sorted by bucket.
-    pub latency: SmallVec<[(u16, u32); 4]>,
 }
 
 /// Units by line of the price book.
@@ -62,18 +60,15 @@ impl cells::Cell for Cell {
     fn new(series: u32, window_start: u32) -> Self {
         Self { series, window_start, ..Self::default() }
     }
-
-    fn key(&self) -> (u32, u32) {
-        (self.series, self.window_start)
-    }
 }
 
 impl Cell {
     /// Adds one attempt; `wait_ignored` says that it was made although its vendor had asked to wait.
     pub fn add(&mut self, facts: &Facts<'_>, charge: &Charge, wait_ignored: bool) {
         self.calls += 1;
-        self.billable_calls += u64::from(charge.billable);
-        self.attempts_retried += u64::from(facts.is_retry());
+        self.billable_calls += u32::from(charge.billable);
+        self.attempts_retried += u32::from(facts.is_retry());
+        self.latency_us_sum += facts.latency_us.unwrap_or(0);
         self.queue_us_sum += facts.queue_us;
         self.bytes_in += facts.bytes_in;
         self.bytes_out += facts.bytes_out;
@@ -81,13 +76,6 @@ impl Cell {
         self.records += facts.records;
         self.cost += charge.cost_units;
         let failed = facts.error_class != ErrorClass::Ok;
-        if failed {
-            add(&mut self.errors, facts.error_class as u8, 1);
-        }
-        if let Some(latency_us) = facts.latency_us {
-            self.latency_us_sum += latency_us;
-            add(&mut self.latency, bucket_of(latency_us), 1);
-        }
         let wasted = charge.cost_units != 0 && (failed || facts.is_retry());
         let told = facts.batch_size > 0 || facts.retry_at_us.is_some();
         if wasted || told || wait_ignored || charge.unpriced || !charge.usage.is_empty() {
@@ -97,12 +85,7 @@ impl Cell {
 
     /// Fetches what [`Self::add`] will change; done for many cells in a row, waits for memory overlap.
     pub fn look_ahead(&self) {
-        black_box((self.calls, self.cost, self.latency.last()));
-    }
-
-    /// Calls whose class is not `ok`.
-    pub fn errors(&self) -> u64 {
-        self.errors.iter().map(|(_, calls)| u64::from(*calls)).sum()
+        black_box((self.calls, self.cost));
     }
 }
 
@@ -130,10 +113,10 @@ impl Rare {
     }
 }
 
-/// Adds to the sum of a key; the sums stay sorted by key.
-fn add<K: Ord + Copy, N: AddAssign, S: Array<Item = (K, N)>>(sums: &mut SmallVec<S>, key: K, number: N) {
-    match sums.binary_search_by_key(&key, |(known, _)| *known) {
-        Ok(at) => sums[at].1 += number,
-        Err(at) => sums.insert(at, (key, number)),
+/// Adds to the units of a line; they stay sorted by line.
+fn add(usage: &mut Usage, line: u32, quantity: u64) {
+    match usage.binary_search_by_key(&line, |(known, _)| *known) {
+        Ok(at) => usage[at].1 += quantity,
+        Err(at) => usage.insert(at, (line, quantity)),
     }
 }

@@ -9,16 +9,14 @@ use std::ops::Deref;
 pub trait Cell {
     /// An empty one of a series and the start of a window, seconds since 1970 UTC.
     fn new(series: u32, window_start: u32) -> Self;
-
-    /// Its series and window.
-    fn key(&self) -> (u32, u32);
 }
 
 /// Cells in order of first appearance.
 #[derive(Debug)]
 pub struct Cells<C> {
     cells: Vec<C>,
-    table: HashTable<u32>,
+    /// Key and place of each cell: with the key here, looking does not touch the cells.
+    table: HashTable<(u64, u32)>,
 }
 
 impl<C> Default for Cells<C> {
@@ -36,18 +34,14 @@ impl<C: Cell> Cells<C> {
 
     /// The place of the cell of a series in a window, for [`Self::at`].
     pub fn place(&mut self, series: u32, window_start: u32) -> u32 {
-        let (hash, cells) = (hash(series, window_start), &mut self.cells);
-        let found = self.table.find(hash, |at| cells[*at as usize].key() == (series, window_start));
-        if let Some(at) = found {
-            return *at;
+        let key = u64::from(window_start) << 32 | u64::from(series);
+        if let Some((_, place)) = self.table.find(hash(key), |(known, _)| *known == key) {
+            return *place;
         }
-        let at = cells.len() as u32;
-        cells.push(C::new(series, window_start));
-        self.table.insert_unique(hash, at, |at| {
-            let (series, window_start) = cells[*at as usize].key();
-            self::hash(series, window_start)
-        });
-        at
+        let place = self.cells.len() as u32;
+        self.cells.push(C::new(series, window_start));
+        self.table.insert_unique(hash(key), (key, place), |(key, _)| hash(*key));
+        place
     }
 
     /// The cell at a place.
@@ -73,8 +67,8 @@ impl<C> Deref for Cells<C> {
     }
 }
 
-fn hash(series: u32, window_start: u32) -> u64 {
+fn hash(key: u64) -> u64 {
     // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
-    let mixed = (u64::from(window_start) << 32 | u64::from(series)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32
 }

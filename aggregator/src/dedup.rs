@@ -3,26 +3,16 @@
 //! An event is a duplicate when its (workspace, id) occurred among the previous N offsets of its
 //! partition, counted or not. Promise: the verdict is a pure function of the log, so that any process
 //! which reads the N offsets before a marker decides alike. Identities are 128-bit hashes: two
-//! different ids collide with probability about N / 2^128 per event. Memory is bounded by
-//! [`BYTES_PER_OFFSET`] × N per partition.
+//! different ids collide with probability about N / 2^128 per event. Memory is bounded: 24 bytes for each
+//! offset of the power of two above N, 25 for each of a million.
 //!
-//! Offsets stand in generations of N / 8, each with an exact index of its own; the oldest leaves as a whole. Nearly every
-//! id is new, and a filter says so without a look at any of them.
+//! Identities stand in a ring, by offset; [`Lines`] say where in it one may stand, at the price of one cache line.
 
-mod filter;
-mod generation;
+mod lines;
 
-use filter::Filter;
-use generation::Generation;
-use std::{collections::VecDeque, hint::black_box, ops::BitOr};
+use hashbrown::HashTable;
+use lines::{Lines, Sighting};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
-
-/// Bytes that each remembered offset costs: 16 for the identity, at most 10 in its generation's index, at most 8 in the
-/// filter; and as much for the generation that is being filled.
-pub const BYTES_PER_OFFSET: usize = 34 * 9 / 8;
-
-/// Full generations within the horizon. With the oldest, which leaves, and the one being filled there are two more.
-const GENERATIONS: usize = 8;
 
 /// Identity of an event within its partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,16 +27,6 @@ impl Identity {
         // Zero marks an offset without an identity.
         Self((id ^ workspace.rotate_left(64)).max(1))
     }
-
-    /// For the index of a generation.
-    fn index_hash(self) -> u64 {
-        self.0 as u64
-    }
-
-    /// For the filter.
-    fn filter_hash(self) -> u64 {
-        (self.0 >> 64) as u64
-    }
 }
 
 /// The ids of the last N offsets of one partition.
@@ -54,35 +34,35 @@ impl Identity {
 pub struct Memory {
     /// Offsets that are looked back; 0 remembers nothing.
     horizon: i64,
-    /// Offsets of one generation.
-    span: i64,
-    /// Generations in the order of their offsets; the last one is being filled.
-    generations: VecDeque<Generation>,
-    /// Number of the generation that is being filled, from the first one on.
-    number: usize,
-    filter: Filter,
+    /// Offset after the last one that was taken.
+    next: Option<i64>,
+    /// Identities by offset, modulo its length; 0 where an offset held no event.
+    ring: Vec<u128>,
+    lines: Lines,
+    /// Identities whose line was full, with the last offset of each: a few in ten thousand.
+    spilled: HashTable<(u128, i64)>,
+    /// Number of them at which those beyond the horizon are swept out.
+    sweep_at: usize,
 }
 
 impl Memory {
     /// A memory of `horizon` offsets; 0 remembers nothing and calls nothing a duplicate.
     pub fn new(horizon: u32) -> Self {
-        let span = (horizon as usize).div_ceil(GENERATIONS);
+        let offsets = (horizon as usize + 1).next_power_of_two();
         Self {
             horizon: i64::from(horizon),
-            span: span as i64,
-            generations: VecDeque::new(),
-            number: 0,
-            filter: Filter::new(span),
+            next: None,
+            ring: vec![0; offsets],
+            lines: Lines::new(offsets, horizon),
+            spilled: HashTable::new(),
+            sweep_at: 64,
         }
     }
 
     /// Looks where the verdict on an event will look: done for many events before [`Self::is_duplicate`] takes the first
     /// of them, it lets waits for memory overlap. It changes nothing.
     pub fn look_ahead(&self, identity: Identity) {
-        black_box(self.filter.generations(identity.filter_hash()));
-        if let Some(filling) = self.generations.back() {
-            black_box(filling.touch(identity));
-        }
+        self.lines.look_ahead(identity.0);
     }
 
     /// Takes the event at an offset, which must be above all earlier ones; true when it is a duplicate.
@@ -90,49 +70,51 @@ impl Memory {
         if self.horizon == 0 {
             return false;
         }
-        self.advance_to(offset);
-        let candidates = self.filter.generations(identity.filter_hash());
-        let duplicate = candidates != 0 && self.is_known(offset, identity, candidates);
-        self.filter.insert(identity.filter_hash(), self.number);
-        if let Some(filling) = self.generations.back_mut() {
-            filling.insert(offset, identity, candidates & filter::bit(self.number) != 0);
+        self.skip_to(offset);
+        let Self { ring, lines, .. } = self;
+        let last = ring.len() - 1;
+        let sighting = lines.take(offset, identity.0, |place| ring[place & last] == identity.0);
+        self.put(offset, identity.0);
+        match sighting {
+            Sighting::Known => true,
+            // One that spilled once is looked for there as long as it is held, also when its line has room again.
+            Sighting::New => !self.spilled.is_empty() && self.is_spilled(offset, identity.0),
+            Sighting::Full => self.spill(offset, identity.0),
         }
-        duplicate
     }
 
-    /// Whether a generation that the filter names holds the identity, not too long ago.
-    fn is_known(&self, offset: i64, identity: Identity, candidates: u16) -> bool {
-        self.numbered()
-            .filter(|(number, _)| filter::bit(*number) & candidates != 0)
-            .find_map(|(_, generation)| generation.latest(identity))
-            .is_some_and(|seen| offset - seen <= self.horizon)
+    /// Empties the places of offsets that held no event.
+    fn skip_to(&mut self, offset: i64) {
+        let next = self.next.replace(offset + 1).unwrap_or(offset);
+        debug_assert!(offset >= next, "offsets grow");
+        for skipped in next.max(offset - self.ring.len() as i64)..offset {
+            self.put(skipped, 0);
+        }
     }
 
-    /// Begins the generation of this offset when it is not the one being filled, and forgets those beyond the horizon.
-    fn advance_to(&mut self, offset: i64) {
-        let Some(filling) = self.generations.back() else {
-            return self.generations.push_back(Generation::new(offset, 0));
-        };
-        debug_assert!(offset >= filling.first(), "offsets grow");
-        if offset - filling.first() < self.span {
-            return;
-        }
-        let oldest = offset - self.horizon;
-        let mut fresh = None;
-        while let Some(first) = self.generations.pop_front_if(|first| first.first() + self.span <= oldest) {
-            fresh = Some(first);
-        }
-        let mut fresh = fresh.unwrap_or_else(|| Generation::new(offset, self.span as usize));
-        fresh.begin(offset);
-        self.generations.push_back(fresh);
-        self.number += 1;
-        let kept = self.numbered().map(|(number, _)| filter::bit(number)).fold(0, u16::bitor);
-        self.filter.keep(kept & !filter::bit(self.number));
+    fn put(&mut self, offset: i64, identity: u128) {
+        let last = self.ring.len() - 1;
+        self.ring[offset as usize & last] = identity;
     }
 
-    /// Every generation with its number, the latest first.
-    fn numbered(&self) -> impl Iterator<Item = (usize, &Generation)> {
-        (0..=self.number).rev().zip(self.generations.iter().rev())
+    /// Whether an identity spilled within the horizon.
+    fn is_spilled(&self, offset: i64, identity: u128) -> bool {
+        let found = self.spilled.find(identity as u64, |(known, _)| *known == identity);
+        found.is_some_and(|(_, seen)| offset - seen <= self.horizon)
+    }
+
+    /// Notes an identity whose line is full; true when it spilled before, within the horizon.
+    fn spill(&mut self, offset: i64, identity: u128) -> bool {
+        let horizon = self.horizon;
+        if let Some((_, seen)) = self.spilled.find_mut(identity as u64, |(known, _)| *known == identity) {
+            return offset - std::mem::replace(seen, offset) <= horizon;
+        }
+        if self.spilled.len() >= self.sweep_at {
+            self.spilled.retain(|(_, seen)| offset - *seen <= horizon);
+            self.sweep_at = 64.max(2 * self.spilled.len());
+        }
+        self.spilled.insert_unique(identity as u64, (identity, offset), |(known, _)| *known as u64);
+        false
     }
 }
 
@@ -147,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The definition, word for word.
-    fn defined(log: &[(i64, u8)], horizon: i64) -> Vec<bool> {
+    fn defined(log: &[(i64, u16)], horizon: i64) -> Vec<bool> {
         let earlier = |at: usize| {
             let (offset, id) = log[at];
             log[..at].iter().any(|(seen, other)| *other == id && offset - seen <= horizon)
@@ -155,19 +137,31 @@ mod tests {
         (0..log.len()).map(earlier).collect()
     }
 
+    fn judged(memory: &mut Memory, log: &[(i64, u16)]) -> Vec<bool> {
+        log.iter()
+            .map(|(offset, id)| memory.is_duplicate(*offset, Identity::of("w", &id.to_string())))
+            .collect()
+    }
+
     proptest! {
         #[test]
         fn duplicates_are_what_the_definition_says(
-            steps in prop::collection::vec((1..4_i64, 0..12_u8), 0..300),
+            steps in prop::collection::vec((1..4_i64, 0..12_u16), 0..300),
             horizon in 1..20_u32,
         ) {
             let mut offset = 100;
             let log: Vec<_> = steps.into_iter().map(|(gap, id)| { offset += gap; (offset, id) }).collect();
-            let mut memory = Memory::new(horizon);
-            let seen: Vec<bool> = log.iter()
-                .map(|(offset, id)| memory.is_duplicate(*offset, Identity::of("w", &id.to_string())))
-                .collect();
-            prop_assert_eq!(seen, defined(&log, i64::from(horizon)));
+            prop_assert_eq!(judged(&mut Memory::new(horizon), &log), defined(&log, i64::from(horizon)));
+        }
+
+        #[test]
+        fn so_they_are_over_many_laps_and_long_gaps_with_full_lines(
+            steps in prop::collection::vec((prop_oneof![9 => 1..3_i64, 1 => 1..600_i64], 0..300_u16), 2_000),
+            horizon in 100..250_u32,
+        ) {
+            let mut offset = 0;
+            let log: Vec<_> = steps.into_iter().map(|(gap, id)| { offset += gap; (offset, id) }).collect();
+            prop_assert_eq!(judged(&mut Memory::new(horizon), &log), defined(&log, i64::from(horizon)));
         }
 
         #[test]
@@ -190,5 +184,23 @@ mod tests {
         assert!(!memory.is_duplicate(0, Identity::of("a", "bc")));
         assert!(!memory.is_duplicate(1, Identity::of("ab", "c")));
         assert!(memory.is_duplicate(2, Identity::of("a", "bc")));
+    }
+
+    #[test]
+    fn what_spills_from_full_lines_is_remembered_as_long_as_the_rest() {
+        let horizon = 100_000;
+        let mut memory = Memory::new(horizon as u32);
+        let mut take = |offset: i64, id: i64| memory.is_duplicate(offset, Identity::of("w", &id.to_string()));
+        // Each id comes twice, the second time at the last offset that still tells, or one after it.
+        for (distance, wanted) in [(horizon, true), (horizon + 1, false)] {
+            let first = 1_000_000 * distance;
+            for at in 0..distance {
+                assert!(!take(first + at, first + at), "offset {at} is new");
+            }
+            for at in 0..distance {
+                assert_eq!(take(first + distance + at, first + at), wanted, "offset {at} again");
+            }
+        }
+        assert!((10..2_000).contains(&memory.spilled.len()), "{} spilled", memory.spilled.len());
     }
 }

@@ -12,8 +12,9 @@ use crate::{
     judge::{Judged, Verdict},
     pricing::{Pricing, SeriesNames, dimensions},
     quotas::{QuotaNames, Quotas},
+    tally::Tally,
 };
-use callmeter_schemas::PoisonReason;
+use callmeter_schemas::{ErrorClass, PoisonReason, histogram::bucket_of};
 
 /// A record that could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,10 @@ pub struct Batch {
     pub duplicates: u64,
     /// Sums by key and window, in order of first appearance.
     pub cells: Cells<Cell>,
+    /// Calls of each cell by class, without `ok`.
+    pub errors: Tally,
+    /// Calls of each cell by latency bucket.
+    pub latency: Tally,
     /// What answers said of quotas.
     pub quotas: Quotas,
     /// Records for the dead-letter topic.
@@ -168,6 +173,12 @@ impl Batch {
         for ((call, named), place) in calls.iter().zip(named).zip(places) {
             let charge = pricing.charge(call.facts, *named);
             self.cells.at(*place).add(call.facts, charge, call.wait_ignored);
+            if call.facts.error_class != ErrorClass::Ok {
+                self.errors.add(*place, call.facts.error_class as u16);
+            }
+            if let Some(latency_us) = call.facts.latency_us {
+                self.latency.add(*place, bucket_of(latency_us));
+            }
         }
     }
 
@@ -201,6 +212,10 @@ impl Batch {
         let mut next = Self::new(self.next);
         std::mem::swap(&mut next.cells, &mut self.cells);
         next.cells.clear(2 * bounds.cells);
+        for (next, this) in [(&mut next.errors, &mut self.errors), (&mut next.latency, &mut self.latency)] {
+            std::mem::swap(next, this);
+            next.clear();
+        }
         *self = next;
     }
 

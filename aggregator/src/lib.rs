@@ -29,6 +29,7 @@ pub mod quotas;
 pub mod recovery;
 pub mod rows;
 pub mod schema;
+pub mod tally;
 pub mod waits;
 
 mod books;

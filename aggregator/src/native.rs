@@ -1,55 +1,71 @@
 //! ClickHouse's Native format: columns enter, the bytes of one block leave.
 //!
 //! Format as documented by ClickHouse ("Native"): varint columns, varint rows, then for each column its
-//! name, its type and its values; over HTTP without block info. Integers are little-endian. Promise:
-//! every column has the block's number of rows, or writing panics in tests.
+//! name, its type and its values; over HTTP without block info. Integers are little-endian. A column of nothing but zeros
+//! is left out: that is what ClickHouse takes an absent column for. Promise: every column has the block's number of rows, or
+//! writing panics in tests.
 
 /// One block being written, column after column.
 #[derive(Debug)]
 pub struct Block {
+    /// The first byte becomes the number of columns.
     bytes: Vec<u8>,
+    columns: u8,
     rows: usize,
 }
 
 impl Block {
-    /// A block of so many columns and rows.
-    pub fn new(columns: usize, rows: usize) -> Self {
-        let mut bytes = Vec::with_capacity(64 * rows + 1024);
-        varint(columns, &mut bytes);
+    /// A block of so many rows and fewer than 128 columns.
+    pub fn new(rows: usize) -> Self {
+        let mut bytes = Vec::with_capacity(256 * rows + 1024);
+        bytes.push(0);
         varint(rows, &mut bytes);
-        Self { bytes, rows }
+        Self { bytes, columns: 0, rows }
     }
 
     /// The block's bytes.
-    pub fn finish(self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
+        // Below 128, a varint of one byte. A block without rows or with zeros alone may have no column.
+        self.bytes[0] = self.columns;
         self.bytes
     }
 
-    fn header(&mut self, name: &str, kind: &str) {
+    /// Writes one column, and takes it back when it says nothing.
+    fn column(&mut self, name: &str, kind: &str, values: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.bytes.len();
         text(name.as_bytes(), &mut self.bytes);
         text(kind.as_bytes(), &mut self.bytes);
+        let first = self.bytes.len();
+        values(&mut self.bytes);
+        if self.bytes[first..].iter().all(|byte| *byte == 0) {
+            self.bytes.truncate(begin);
+        } else {
+            self.columns += 1;
+        }
     }
 
     /// A column of fixed-width values, each given as its little-endian bytes.
     pub fn fixed<const N: usize>(&mut self, name: &str, kind: &str, values: impl Iterator<Item = [u8; N]>) {
-        self.header(name, kind);
-        let before = self.bytes.len();
-        values.for_each(|value| self.bytes.extend_from_slice(&value));
-        debug_assert_eq!(self.bytes.len() - before, self.rows * N, "{name}");
+        let rows = self.rows;
+        self.column(name, kind, |bytes| {
+            let before = bytes.len();
+            values.for_each(|value| bytes.extend_from_slice(&value));
+            debug_assert_eq!(bytes.len() - before, rows * N, "{name}");
+        });
     }
 
     /// A nullable column of fixed-width values.
     pub fn nullable<const N: usize>(&mut self, name: &str, kind: &str, values: &[Option<[u8; N]>]) {
-        self.header(name, &format!("Nullable({kind})"));
         debug_assert_eq!(values.len(), self.rows, "{name}");
-        self.bytes.extend(values.iter().map(|value| u8::from(value.is_none())));
-        values.iter().for_each(|value| self.bytes.extend_from_slice(&value.unwrap_or([0; N])));
+        self.column(name, &format!("Nullable({kind})"), |bytes| {
+            bytes.extend(values.iter().map(|value| u8::from(value.is_none())));
+            values.iter().for_each(|value| bytes.extend_from_slice(&value.unwrap_or([0; N])));
+        });
     }
 
     /// A column whose values are given in Native form already.
     pub fn raw(&mut self, name: &str, kind: &str, values: &[u8]) {
-        self.header(name, kind);
-        self.bytes.extend_from_slice(values);
+        self.column(name, kind, |bytes| bytes.extend_from_slice(values));
     }
 
     /// A column of `UInt64`.
@@ -69,18 +85,18 @@ impl Block {
 
     /// A column of `String`.
     pub fn texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a [u8]>) {
-        self.header(name, "String");
-        values.for_each(|value| text(value, &mut self.bytes));
+        self.column(name, "String", |bytes| values.for_each(|value| text(value, bytes)));
     }
 
     /// A column of tuples of `Int64`.
     pub fn tuple<const N: usize>(&mut self, name: &str, kind: &str, values: &[[i64; N]]) {
-        self.header(name, kind);
         debug_assert_eq!(values.len(), self.rows, "{name}");
-        // A tuple is its members' columns, one after the other.
-        for member in 0..N {
-            values.iter().for_each(|value| self.bytes.extend_from_slice(&value[member].to_le_bytes()));
-        }
+        self.column(name, kind, |bytes| {
+            // A tuple is its members' columns, one after the other.
+            for member in 0..N {
+                values.iter().for_each(|value| bytes.extend_from_slice(&value[member].to_le_bytes()));
+            }
+        });
     }
 
     /// A column of maps, its keys and values given flat and in order.
@@ -91,13 +107,14 @@ impl Block {
         sizes: impl Iterator<Item = usize>,
         flat: impl FnOnce(&mut Vec<u8>),
     ) {
-        self.header(name, kind);
-        let mut end = 0_u64;
-        for size in sizes {
-            end += size as u64;
-            self.bytes.extend_from_slice(&end.to_le_bytes());
-        }
-        flat(&mut self.bytes);
+        self.column(name, kind, |bytes| {
+            let mut end = 0_u64;
+            for size in sizes {
+                end += size as u64;
+                bytes.extend_from_slice(&end.to_le_bytes());
+            }
+            flat(bytes);
+        });
     }
 }
 
@@ -122,9 +139,19 @@ mod tests {
 
     #[test]
     fn a_block_has_the_documented_bytes() {
-        let mut block = Block::new(2, 2);
+        let mut block = Block::new(2);
         block.fixed("n", "UInt16", [1_u16, 258].into_iter().map(u16::to_le_bytes));
         block.texts("s", [&b"a"[..], b""].into_iter());
         assert_eq!(block.finish(), b"\x02\x02\x01n\x06UInt16\x01\x00\x02\x01\x01s\x06String\x01a\x00");
+    }
+
+    #[test]
+    fn a_column_that_says_nothing_is_left_out() {
+        let mut block = Block::new(2);
+        block.u64("zeros", [0, 0].into_iter());
+        block.texts("empty", [&b""[..], b""].into_iter());
+        block.map("nothing", "Map(String, String)", [0, 0].into_iter(), |_| ());
+        block.nullable("null", "UInt8", &[None, Some([0])]);
+        assert_eq!(block.finish(), b"\x01\x02\x04null\x0fNullable(UInt8)\x01\x00\x00\x00");
     }
 }

@@ -51,10 +51,10 @@ impl Pricing {
 
     /// The series under which one attempt is counted, from the number of the series that the event names.
     pub fn series(&mut self, facts: &Facts<'_>, named: u32, names: &mut SeriesNames) -> u32 {
-        if facts.cost.is_some() {
+        let Self { book, by_series, selections, .. } = self;
+        if facts.cost.is_some() || book.is_empty() {
             return named;
         }
-        let Self { book, by_series, selections, .. } = self;
         if by_series.len() <= named as usize {
             by_series.resize_with(named as usize + 1, || None);
         }

@@ -48,10 +48,6 @@ impl cells::Cell for QuotaCell {
     fn new(series: u32, window_start: u32) -> Self {
         Self { series, window_start, ..Self::default() }
     }
-
-    fn key(&self) -> (u32, u32) {
-        (self.series, self.window_start)
-    }
 }
 
 /// The quotas of one batch.

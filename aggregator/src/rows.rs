@@ -11,6 +11,7 @@ use crate::{
     pricing::Pricing,
     quotas::QuotaCell,
     seeded::{self, Bug},
+    tally::Counts,
 };
 use callmeter_prices::Book;
 use callmeter_schemas::ErrorClass;
@@ -34,8 +35,6 @@ pub const COLUMNS: &str = "kind, src, part, batch_first, window_start, workspace
     errors, errors_by_class, attempts_retried, latency_us_sum, latency, queue_us_sum, bytes_in, bytes_out, \
     items, records, cost, billable_calls, unpriced, cost_failed, cost_retried, usage, usage_failed, usage_retried, \
     batchable_calls, batch_size, retry_after_asked, retry_after_ignored, price_book, policy, scope, quota_latest";
-
-const COLUMN_COUNT: usize = 44;
 
 const KIND_GENESIS: i8 = 1;
 const KIND_MARK: i8 = 2;
@@ -87,7 +86,9 @@ pub fn of_batch(owner: Owner<'_>, batch: &Batch, desk: &Desk) -> Vec<u8> {
     let apart = [Bug::MarkerApart, Bug::CommitFirst].into_iter().any(seeded::is);
     let notes = [mark, ledger];
     let notes = if apart { &notes[1..] } else { &notes };
-    Rows { cells: &batch.cells, quotas: &batch.quotas.cells, notes, desk }.block(owner)
+    let cells = &batch.cells;
+    let (errors, latency) = (batch.errors.counts(cells.len()), batch.latency.counts(cells.len()));
+    Rows { cells, errors, latency, quotas: &batch.quotas.cells, notes, desk }.block(owner)
 }
 
 /// The block that begins a log: its genesis and its first marker.
@@ -95,12 +96,15 @@ pub fn of_genesis(owner: Owner<'_>, offset: i64) -> Vec<u8> {
     let genesis = Note { kind: KIND_GENESIS, batch_first: offset, next_offset: offset, ..Note::default() };
     let mark = Note { kind: KIND_MARK, next_offset: offset, ..Note::default() };
     let desk = Desk::new(1, Pricing::new(Arc::new(Book::empty())));
-    Rows { cells: &[], quotas: &[], notes: &[genesis, mark], desk: &desk }.block(owner)
+    let (errors, latency) = (Counts::default(), Counts::default());
+    Rows { cells: &[], errors, latency, quotas: &[], notes: &[genesis, mark], desk: &desk }.block(owner)
 }
 
 /// The rows of one block, in this order.
 struct Rows<'a> {
     cells: &'a [Cell],
+    errors: Counts,
+    latency: Counts,
     quotas: &'a [QuotaCell],
     notes: &'a [Note<'a>],
     desk: &'a Desk,
@@ -108,7 +112,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn block(&self, owner: Owner<'_>) -> Vec<u8> {
-        let mut block = Block::new(COLUMN_COUNT, self.cells.len() + self.quotas.len() + self.notes.len());
+        let mut block = Block::new(self.cells.len() + self.quotas.len() + self.notes.len());
         self.key(&mut block, owner);
         self.ledger(&mut block);
         self.calls(&mut block);
@@ -144,7 +148,6 @@ impl<'a> Rows<'a> {
     }
 
     fn key(&self, block: &mut Block, owner: Owner<'_>) {
-        let (names, quota_names) = (&self.desk.names, &self.desk.quota_names);
         let kind = self.all(|_| KIND_DATA, |_| KIND_QUOTA, |note| note.kind);
         block.fixed("kind", "Int8", kind.map(i8::to_le_bytes));
         block.texts("src", self.all(|_| &b""[..], |_| &b""[..], |_| owner.src.as_bytes()));
@@ -152,14 +155,30 @@ impl<'a> Rows<'a> {
         block.i64("batch_first", self.note(|note| note.batch_first));
         let window = self.all(|cell| cell.window_start, |quota| quota.window_start, |_| 0);
         block.fixed("window_start", "UInt32", window.map(u32::to_le_bytes));
-        for (dimension, name) in DIMENSION_NAMES.into_iter().enumerate() {
-            // The first three dimensions are those of quotas too.
-            let of_quota = |quota: &QuotaCell| match dimension < 3 {
-                true => quota_names.text(quota.series, dimension),
-                false => &b""[..],
-            };
-            block.texts(name, self.all(|cell| names.text(cell.series, dimension), of_quota, |_| &b""[..]));
+        for (name, values) in DIMENSION_NAMES.into_iter().zip(self.dimensions()) {
+            block.raw(name, "String", &values);
         }
+    }
+
+    /// Columns of the dimensions, all at once: a series is looked up in memory that is rarely in the cache.
+    fn dimensions(&self) -> [Vec<u8>; 7] {
+        let (names, quota_names) = (&self.desk.names, &self.desk.quota_names);
+        let mut columns = DIMENSION_NAMES.map(|_| Vec::with_capacity(16 * self.cells.len()));
+        for cell in self.cells {
+            columns
+                .iter_mut()
+                .zip(names.texts(cell.series))
+                .for_each(|(column, name)| native::text(name, column));
+        }
+        for quota in self.quotas {
+            // The first three dimensions are those of quotas too.
+            let texts = quota_names.texts(quota.series).into_iter().take(3).chain([&b""[..]; 4]);
+            columns.iter_mut().zip(texts).for_each(|(column, name)| native::text(name, column));
+        }
+        for column in &mut columns {
+            self.notes.iter().for_each(|_| native::text(b"", column));
+        }
+        columns
     }
 
     fn ledger(&self, block: &mut Block) {
@@ -171,10 +190,12 @@ impl<'a> Rows<'a> {
     }
 
     fn calls(&self, block: &mut Block) {
-        block.u64("calls", self.all(|cell| cell.calls, |quota| quota.calls, |note| note.calls));
-        block.u64("errors", self.all(Cell::errors, |quota| quota.refused, |_| 0));
+        block.u64("calls", self.all(|cell| cell.calls.into(), |quota| quota.calls, |note| note.calls));
+        let errors = (0..self.cells.len()).map(|place| self.errors.of(place).map(|(_, calls)| calls).sum());
+        let refused = self.quotas.iter().map(|quota| quota.refused);
+        block.u64("errors", errors.chain(refused).chain(self.notes.iter().map(|_| 0)));
         self.errors_by_class(block);
-        block.u64("attempts_retried", self.data(|cell| cell.attempts_retried));
+        block.u64("attempts_retried", self.data(|cell| cell.attempts_retried.into()));
         block.u64("latency_us_sum", self.data(|cell| cell.latency_us_sum));
         self.latency(block);
         block.u64("queue_us_sum", self.data(|cell| cell.queue_us_sum));
@@ -186,7 +207,7 @@ impl<'a> Rows<'a> {
 
     fn meaning(&self, block: &mut Block) {
         money(block, "cost", self.data(|cell| cell.cost));
-        block.u64("billable_calls", self.data(|cell| cell.billable_calls));
+        block.u64("billable_calls", self.data(|cell| cell.billable_calls.into()));
         block.u64("unpriced", self.rare(|rare| rare.unpriced));
         money(block, "cost_failed", self.rare(|rare| rare.cost_failed));
         money(block, "cost_retried", self.rare(|rare| rare.cost_retried));
@@ -203,7 +224,7 @@ impl<'a> Rows<'a> {
     fn quota(&self, block: &mut Block) {
         let names = &self.desk.quota_names;
         for (dimension, name) in [(3, "policy"), (4, "scope")] {
-            let value = |quota: &QuotaCell| names.text(quota.series, dimension);
+            let value = |quota: &QuotaCell| names.texts(quota.series)[dimension];
             block.texts(name, self.all(|_| &b""[..], value, |_| &b""[..]));
         }
         let latest: Vec<[i64; 5]> = self
@@ -224,21 +245,25 @@ impl<'a> Rows<'a> {
     }
 
     fn errors_by_class(&self, block: &mut Block) {
-        block.map("errors_by_class", "Map(String, UInt64)", self.data(|cell| cell.errors.len()), |out| {
-            let entries = || self.cells.iter().flat_map(|cell| &cell.errors);
-            entries().for_each(|(class, _)| {
-                native::text(ErrorClass::ALL[*class as usize].as_str().as_bytes(), out)
-            });
-            entries().for_each(|(_, calls)| out.extend_from_slice(&u64::from(*calls).to_le_bytes()));
+        let Counts { keys, calls, .. } = &self.errors;
+        block.map("errors_by_class", "Map(String, UInt64)", self.sizes(&self.errors), |out| {
+            let names = keys.iter().map(|class| ErrorClass::ALL[usize::from(*class)].as_str());
+            names.for_each(|name| native::text(name.as_bytes(), out));
+            calls.iter().for_each(|calls| out.extend_from_slice(&calls.to_le_bytes()));
         });
     }
 
     fn latency(&self, block: &mut Block) {
-        block.map("latency", "Map(UInt16, UInt64)", self.data(|cell| cell.latency.len()), |out| {
-            let entries = || self.cells.iter().flat_map(|cell| &cell.latency);
-            entries().for_each(|(bucket, _)| out.extend_from_slice(&bucket.to_le_bytes()));
-            entries().for_each(|(_, calls)| out.extend_from_slice(&u64::from(*calls).to_le_bytes()));
+        let Counts { keys, calls, .. } = &self.latency;
+        block.map("latency", "Map(UInt16, UInt64)", self.sizes(&self.latency), |out| {
+            keys.iter().for_each(|bucket| out.extend_from_slice(&bucket.to_le_bytes()));
+            calls.iter().for_each(|calls| out.extend_from_slice(&calls.to_le_bytes()));
         });
+    }
+
+    /// How many counts each row has.
+    fn sizes(&self, counts: &Counts) -> impl Iterator<Item = usize> {
+        counts.sizes().chain(std::iter::repeat_n(0, self.quotas.len() + self.notes.len()))
     }
 
     fn usage(&self, block: &mut Block, name: &str, of: fn(&Rare) -> &Usage) {

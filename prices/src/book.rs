@@ -130,6 +130,11 @@ impl Book {
         &self.id
     }
 
+    /// Whether it has no price at all.
+    pub fn is_empty(&self) -> bool {
+        self.tariffs.is_empty()
+    }
+
     /// Names of the integrations that have prices.
     pub fn integrations(&self) -> impl Iterator<Item = &str> {
         self.tariffs.iter().map(|tariff| tariff.integration.as_str())

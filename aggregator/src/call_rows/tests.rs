@@ -26,6 +26,21 @@ fn a_row_says_what_the_event_said_and_absent_is_empty_or_null() {
     full.items = Some(2);
     full.cost = Some(Cost { amount: Amount::parse("0.5").expect("an amount"), currency: "EUR".into() });
     full.run_id = Some("run".into());
+    [full.endpoint, full.tier, full.environment] = ["GET /a", "free", "test"].map(Into::into);
+    for (text, told) in [
+        (&mut full.host, "h"),
+        (&mut full.method, "GET"),
+        (&mut full.path, "/a"),
+        (&mut full.error, "E"),
+        (&mut full.retry_of, "before"),
+        (&mut full.data_type, "contacts"),
+        (&mut full.operation, "sync"),
+        (&mut full.trace_id, "0af7"),
+    ] {
+        *text = Some(told.into());
+    }
+    full.attributes = [("plan".into(), "a".into())].into();
+    full.extra = [("new".into(), "1".into())].into();
     full.headers = [("a", "1"), ("b", "2")].map(|(key, text)| (key.into(), text.into())).into();
     full.quota =
         vec![QuotaObservation { policy: "daily".into(), limit: Some(9), ..QuotaObservation::default() }];
@@ -41,8 +56,19 @@ fn a_row_says_what_the_event_said_and_absent_is_empty_or_null() {
     let lines: Vec<String> =
         differing.map(|(name, _, values)| format!("{name}: {:?} {:?}", values[0], values[1])).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
+    endpoint: "" "GET /a"
+    tier: "" "free"
+    environment: "" "test"
+    host: "" "h"
+    method: "" "GET"
+    path: "" "/a"
+    error: "" "E"
+    retry_of: "" "before"
     run_id: "" "run"
+    data_type: "" "contacts"
+    operation: "" "sync"
     currency: "" "EUR"
+    trace_id: "" "0af7"
     offset: "10" "11"
     duplicate: "1" "0"
     status: "null" "429"
@@ -52,6 +78,8 @@ fn a_row_says_what_the_event_said_and_absent_is_empty_or_null() {
     cost: "null" "500000000000"
     quota: "" "[{\"limit\":9,\"policy\":\"daily\",\"remaining\":null,\"reset_us\":null,\"scope\":\"\"}]"
     headers: "{}" "{a: 1, b: 2}"
+    attributes: "{}" "{plan: a}"
+    extra: "{}" "{new: 1}"
     retry_after_ignored: "1" "0"
     "#);
 }

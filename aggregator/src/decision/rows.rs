@@ -12,8 +12,6 @@ pub const COLUMNS: &str = "kind, src, part, batch_first, next_offset, lost, note
 pub const STRUCTURE: &str = "kind Int8, src String, part Int32, batch_first Int64, next_offset Int64, \
     lost UInt64, note String";
 
-const COLUMN_COUNT: usize = 7;
-
 /// What a row is; the numbers are those of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -38,7 +36,7 @@ impl Decision {
     /// The block that records it.
     pub fn block(&self) -> Vec<u8> {
         let rows = &self.rows;
-        let mut block = Block::new(COLUMN_COUNT, rows.len());
+        let mut block = Block::new(rows.len());
         block.fixed("kind", "Int8", rows.iter().map(|row| (row.kind as i8).to_le_bytes()));
         block.texts("src", rows.iter().map(|row| row.source.as_bytes()));
         block.i32("part", rows.iter().map(|row| row.partition));

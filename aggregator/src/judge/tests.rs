@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    fold::{Batch, Desk},
+    fold::{Batch, Bounds, Desk},
     pricing::Pricing,
     samples::event,
 };
@@ -36,9 +36,10 @@ fn count(judge: &mut Judge, first: usize, values: &[Vec<u8>], batch: &mut Batch,
 fn an_event_of_a_known_series_allocates_nothing_beside_its_chunk() {
     let values: Vec<_> = (0..40 * CHUNK).map(record).collect();
     let (known, new) = values.split_at(20 * CHUNK);
-    let mut judge = Judge::new(Arc::new(Schemas::new(&BTreeMap::new()).expect("usable")), 1_000);
+    let mut judge = Judge::new(Arc::new(Schemas::new(&BTreeMap::new()).expect("usable")), 100_000);
     let (mut batch, mut desk) = (Batch::new(0), Desk::new(60, Pricing::new(Arc::new(Book::empty()))));
     count(&mut judge, 0, known, &mut batch, &mut desk);
+    batch.begin_next(&Bounds { cells: KEYS, records: 1_000_000, poison_bytes: 1 });
     let counted = allocation_counter::measure(|| count(&mut judge, known.len(), new, &mut batch, &mut desk));
     assert_eq!(batch.cells.len(), KEYS);
     // Fields, readings, verdicts and calls of each chunk of 64.

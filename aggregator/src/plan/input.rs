@@ -60,6 +60,12 @@ impl<'a> Input<'a> {
         Err(Malformed::Short)
     }
 
+    /// How many of the next eight bytes are zero before the first that is not; 0 when there are fewer than eight.
+    #[inline(always)]
+    pub(super) fn zeros(&self) -> usize {
+        self.0.first_chunk().map_or(0, |next| (u64::from_le_bytes(*next).trailing_zeros() / 8) as usize)
+    }
+
     /// An integer of 32 bits, which is written like one of 64.
     #[inline(always)]
     pub(super) fn int(&mut self) -> Result<i64, Malformed> {

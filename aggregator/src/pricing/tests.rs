@@ -38,7 +38,7 @@ type Held = (i128, Vec<(u32, u64)>);
 fn held(batch: &Batch, desk: &Desk) -> BTreeMap<(String, String), Held> {
     let mut all: BTreeMap<_, Held> = BTreeMap::new();
     for cell in batch.cells.iter() {
-        let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
+        let text = |dimension| String::from_utf8_lossy(desk.names.texts(cell.series)[dimension]).into_owned();
         let held = all.entry((text(3), text(6))).or_default();
         held.0 += cell.cost;
         held.1.extend(cell.rare.iter().flat_map(|rare| rare.usage.clone()));
@@ -88,7 +88,7 @@ fn a_book_for_some_workspaces_prices_no_others() {
     count(&mut batch, 1, &call("GET /a", |event| event.workspace = "default".into()), &mut desk);
     let costs: Vec<i128> = batch.cells.iter().map(|cell| cell.cost).collect();
     assert_eq!(costs, [10_000_000_000, 0]);
-    assert_eq!(desk.names.text(batch.cells[1].series, 6), b"");
+    assert_eq!(desk.names.texts(batch.cells[1].series)[6], b"");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn prices_of_the_book_become_cost_or_usage_and_told_costs_win() {
     ];
     (0..).zip(&events).for_each(|(offset, event)| count(&mut batch, offset, event, &mut desk));
     let line = |cell: &crate::cell::Cell| {
-        let text = |dimension| String::from_utf8_lossy(desk.names.text(cell.series, dimension)).into_owned();
+        let text = |dimension| String::from_utf8_lossy(desk.names.texts(cell.series)[dimension]).into_owned();
         let rare = cell.rare.as_deref().cloned().unwrap_or_default();
         let money = |units| Amount::from_units(units).expect("bounded").to_string();
         format!(

@@ -59,7 +59,7 @@ type Key = (Vec<Vec<u8>>, u32);
 fn added(cells: &[QuotaCell], names: &QuotaNames) -> BTreeMap<Key, (u64, u64, Observation)> {
     let mut all: BTreeMap<Key, (u64, u64, Observation)> = BTreeMap::new();
     for cell in cells {
-        let texts = (0..5).map(|dimension| names.text(cell.series, dimension).to_vec()).collect();
+        let texts = names.texts(cell.series).map(<[u8]>::to_vec).to_vec();
         let sums = all.entry((texts, cell.window_start)).or_default();
         (sums.0, sums.1, sums.2) = (sums.0 + cell.calls, sums.1 + cell.refused, sums.2.max(cell.latest));
     }

@@ -37,13 +37,39 @@ fn desk() -> Desk {
     Desk::new(60, Pricing::new(Arc::new(Book::empty())))
 }
 
+/// Columns that say something stand in the order of the structure, each with its type there.
 #[track_caller]
 fn check_structure(block: &[u8]) {
     let columns = native(block);
-    let structure: Vec<String> = columns.iter().map(|(name, kind, _)| format!("{name} {kind}")).collect();
-    assert_eq!(structure.join(", "), STRUCTURE);
-    let names: Vec<&str> = columns.iter().map(|(name, _, _)| name.as_str()).collect();
-    assert_eq!(names.join(", "), COLUMNS);
+    let mut structure = STRUCTURE;
+    for (name, kind, _) in &columns {
+        let column = format!("{name} {kind}");
+        let at = structure.find(&column).unwrap_or_else(|| panic!("{column} stands in {structure}"));
+        structure = &structure[at + column.len()..];
+    }
+    assert_eq!(columns[0].0, "kind");
+}
+
+#[test]
+fn the_structure_names_the_columns() {
+    // Of a tuple's members only the first follows its name.
+    let names = STRUCTURE.replace("Decimal(38, 12)", "Decimal");
+    let mut rest = names.as_str();
+    for column in COLUMNS.split(", ") {
+        assert!(rest.starts_with(&format!("{column} ")), "{column} comes next in {rest}");
+        let end = if column == "quota_latest" { rest.len() } else { end_of_type(rest) };
+        rest = rest[end..].trim_start_matches(", ");
+    }
+    assert_eq!(rest, "");
+}
+
+fn end_of_type(rest: &str) -> usize {
+    let mut depth = 0;
+    let end = rest.find(|sign: char| {
+        depth += i32::from(sign == '(') - i32::from(sign == ')');
+        sign == ',' && depth == 0
+    });
+    end.unwrap_or(rest.len())
 }
 
 #[test]
