@@ -23,6 +23,8 @@ use std::{sync::Arc, time::Duration};
 
 pub use standing::Standing;
 
+/// Bytes of a block that are compressed and sent at once.
+const PIECE_BYTES: usize = 256 << 10;
 /// Longest time for a question; markers are read by a primary-key prefix.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -181,7 +183,9 @@ impl Store {
         let client = settings.iter().fold(client, |client, (name, value)| client.with_setting(*name, value));
         let bound = Some(self.insert_timeout + Duration::from_secs(5));
         let mut insert = client.insert_formatted_with(sql).with_timeouts(bound, bound);
-        insert.send(block).await?;
+        for piece in pieces(block) {
+            insert.send(piece).await?;
+        }
         insert.end().await
     }
 
@@ -297,6 +301,12 @@ fn price_line(book: &Book, entry: &MeteredEntry) -> serde_json::Value {
         "price": entry.tiers.iter().map(|tier| price(tier.price_units)).collect::<Vec<_>>(),
         "package": entry.package,
     })
+}
+
+/// The parts in which a block is compressed and sent: a buffer for all of it would be new memory each time.
+fn pieces(block: Bytes) -> impl Iterator<Item = Bytes> {
+    let starts = (0..block.len()).step_by(PIECE_BYTES);
+    starts.map(move |start| block.slice(start..block.len().min(start + PIECE_BYTES)))
 }
 
 /// The meaning of an error: the codes are ClickHouse's.
