@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_spills_from_full_lines_is_remembered_as_long_as_the_rest() {
-        let horizon = 100_000;
+        let horizon = 130_000;
         let mut memory = Memory::new(horizon as u32);
         let mut take = |offset: i64, id: i64| memory.is_duplicate(offset, Identity::of("w", &id.to_string()));
         // Each id comes twice, the second time at the last offset that still tells, or one after it.

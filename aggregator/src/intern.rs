@@ -65,11 +65,14 @@ impl<const N: usize> Interner<N> {
     fn want(&mut self, texts: [&str; N]) {
         let arena = &mut self.wanted_arena;
         let (start, mut length) = (arena.len(), 0);
-        for text in texts {
+        let ends = texts.map(|text| {
             length += text.len();
-            arena.extend_from_slice(&(length as u16).to_le_bytes());
+            (length as u16).to_le_bytes()
+        });
+        arena.extend_from_slice(ends.as_flattened());
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            arena.extend_from_slice(text.as_bytes());
         }
-        texts.iter().for_each(|text| arena.extend_from_slice(text.as_bytes()));
         self.wanted.push(Wanted { hash: hash64(&arena[start..]), start, end: arena.len() });
     }
 

@@ -244,22 +244,33 @@ fn skip(named: &Named<'_>, schema: &Schema) -> Option<Step> {
     })
 }
 
+/// Reads what one step says.
+#[inline(always)]
 fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
     match step {
         Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
         Step::Int(place) => fields.numbers[*place as usize] = Some(input.int()?),
         Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
-        Step::Boolean(place) => fields.numbers[*place as usize] = Some(input.boolean()?),
-        Step::Amount => fields.amount = Some(input.decimal()?),
         Step::Block(place, items) => {
             let before = input.0;
             // Most are empty: one byte.
             match before {
                 [0, rest @ ..] => input.0 = rest,
-                _ => run(items, input, fields)?,
+                _ => run_rarely(items, input, fields)?,
             }
             fields.blocks[*place as usize] = &before[..before.len() - input.0.len()];
         }
+        _ => run_rarely(step, input, fields)?,
+    }
+    Ok(())
+}
+
+/// Steps of which an event has few, or none; they may nest.
+fn run_rarely<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
+    match step {
+        Step::Text(_) | Step::Int(_) | Step::Long(_) | Step::Block(..) => run(step, input, fields)?,
+        Step::Boolean(place) => fields.numbers[*place as usize] = Some(input.boolean()?),
+        Step::Amount => fields.amount = Some(input.decimal()?),
         Step::SkipInt => drop(input.int()?),
         Step::SkipLong => drop(input.long()?),
         Step::SkipText => drop(input.text()?),
@@ -274,21 +285,21 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         Step::SkipItems(item) => {
             while let Some(count) = input.block()? {
                 for _ in 0..count {
-                    run(item, input, fields)?;
+                    run_rarely(item, input, fields)?;
                 }
             }
         }
         Step::Union(branches) => {
             let branch = usize::try_from(input.long()?).map_err(|_| Malformed::BadBranch)?;
             match branches.get(branch) {
-                Some(Some(step)) => run(step, input, fields)?,
+                Some(Some(step)) => run_rarely(step, input, fields)?,
                 Some(None) => {}
                 None => return Err(Malformed::BadBranch),
             }
         }
         Step::Record(steps) => {
             for step in steps {
-                run(step, input, fields)?;
+                run_rarely(step, input, fields)?;
             }
         }
     }

@@ -13,7 +13,7 @@ use callmeter_schemas::{
     PoisonReason,
     avro::{self, call_event_schema},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 enum Path {
     Compiled(Plan),
@@ -22,7 +22,7 @@ enum Path {
 
 /// The schemas whose records can be read.
 pub struct Schemas {
-    by_id: HashMap<u32, Path>,
+    by_id: BTreeMap<u32, Path>,
     own: Plan,
 }
 
@@ -39,7 +39,7 @@ impl Schemas {
     pub fn new(further: &BTreeMap<String, String>) -> Result<Self, SchemaError> {
         let own = Plan::compile(call_event_schema())
             .map_err(|error| SchemaError { id: "built-in".into(), problem: error.to_string() })?;
-        let mut by_id = HashMap::from([(avro::SCHEMA_ID, Path::Compiled(own.clone()))]);
+        let mut by_id = BTreeMap::from([(avro::SCHEMA_ID, Path::Compiled(own.clone()))]);
         for text in avro::EARLIER_SCHEMAS {
             let fail = |problem: String| SchemaError { id: "earlier".into(), problem };
             let schema = Schema::parse_str(text).map_err(|error| fail(error.to_string()))?;

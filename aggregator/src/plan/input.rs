@@ -46,6 +46,24 @@ impl<'a> Input<'a> {
     }
 
     fn long_of_more_bytes(&mut self) -> Result<i64, Malformed> {
+        let Some(next) = self.0.first_chunk() else { return self.long_by_byte() };
+        let next = u64::from_le_bytes(*next);
+        // The first byte without the bit that says that more follow.
+        let last = (!next & 0x8080_8080_8080_8080).trailing_zeros();
+        if last == u64::BITS {
+            return self.long_by_byte();
+        }
+        let bytes = last as usize / 8 + 1;
+        self.0 = &self.0[bytes..];
+        // Seven bits of each byte move together: first of pairs, then of pairs of these, then of both halves.
+        let groups = next & (u64::MAX >> (63 - last)) & 0x7f7f_7f7f_7f7f_7f7f;
+        let groups = (groups & 0x007f_007f_007f_007f) | (groups & 0x7f00_7f00_7f00_7f00) >> 1;
+        let groups = (groups & 0x0000_3fff_0000_3fff) | (groups & 0x3fff_0000_3fff_0000) >> 2;
+        Ok(unzigzag((groups & 0x0fff_ffff) | (groups & 0x0fff_ffff_0000_0000) >> 4))
+    }
+
+    #[cold]
+    fn long_by_byte(&mut self) -> Result<i64, Malformed> {
         let mut raw = 0_u64;
         for (place, byte) in self.0.iter().enumerate().take(10) {
             if place == 9 && *byte > 1 {
@@ -54,7 +72,7 @@ impl<'a> Input<'a> {
             raw |= u64::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
                 self.0 = &self.0[place + 1..];
-                return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+                return Ok(unzigzag(raw));
             }
         }
         Err(Malformed::Short)
@@ -99,7 +117,7 @@ impl<'a> Input<'a> {
     #[inline(always)]
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let bytes = self.bytes()?;
-        if bytes.is_ascii() {
+        if is_ascii(bytes) {
             // SAFETY: ASCII is UTF-8.
             return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
         }
@@ -132,6 +150,23 @@ impl<'a> Input<'a> {
             return Err(Malformed::Short);
         }
         Ok((count > 0).then_some(count))
+    }
+}
+
+fn unzigzag(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
+}
+
+/// Whether bytes are ASCII, by words: nearly every text of an event is one or two of them.
+#[inline(always)]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    match bytes.len() {
+        0..8 => bytes.iter().fold(0, |all, byte| all | byte) < 0x80,
+        // The last word overlaps the first.
+        length @ 8..=16 => (word(0) | word(length - 8)) & HIGH == 0,
+        _ => bytes.is_ascii(),
     }
 }
 
