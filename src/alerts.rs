@@ -36,8 +36,8 @@ pub(crate) fn alerts(command: AlertsCommand) -> anyhow::Result<ExitCode> {
 
 async fn print(config: &Config, args: &AlertsListArgs) -> anyhow::Result<ExitCode> {
     migrate::require_version(&config.clickhouse).await?;
-    let routing = config.alerter.routing.as_deref().map(check_routing).transpose();
-    let routing = routing.map_err(|problems| {
+    let routing = config.alerter.routing.as_deref();
+    routing.map(check_routing).transpose().map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the file of alerter.routing has mistakes\n       {}", lines.join("\n       "))
     })?;

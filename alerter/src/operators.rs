@@ -6,7 +6,7 @@
 use crate::{
     clickhouse::{Store, StoreError},
     clock::now,
-    config::check_rules,
+    config::{check_routing, check_rules},
     fault::Inhibition,
     matchers::MatcherError,
     routing::Routing,
@@ -15,6 +15,7 @@ use crate::{
 };
 use callmeter_schemas::config::ClickHouseConfig;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Silences that ended within this time are listed on request.
 const ENDED_SHOWN: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -67,24 +68,43 @@ pub enum Until {
 /// What operators see with and decide by.
 pub struct Operators {
     store: Store,
-    routing: Option<Routing>,
+    routing: Option<String>,
+    /// What the routing file said when it last had no mistake.
+    last_good: Mutex<Option<Arc<Routing>>>,
     rules: Vec<String>,
 }
 
 impl Operators {
-    /// Nothing is contacted yet. Without a routing file, inhibition and receivers of alerts are not known; without rule
-    /// files, what verdicts make needless is not.
-    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<Routing>, rules: &[String]) -> Self {
-        Self { store: Store::new(clickhouse), routing, rules: rules.to_vec() }
+    /// Nothing is contacted and no file is read yet. Without a routing file, inhibition and receivers of alerts are not
+    /// known; without rule files, what verdicts make needless is not.
+    pub fn new(clickhouse: &ClickHouseConfig, routing: Option<&str>, rules: &[String]) -> Self {
+        Self {
+            store: Store::new(clickhouse),
+            routing: routing.map(str::to_owned),
+            last_good: Mutex::default(),
+            rules: rules.to_vec(),
+        }
     }
 
     /// Open alerts, the newest first.
     pub async fn alerts(&self, wanted: &Wanted) -> Result<Vec<AlertStatus>, OperatorError> {
         let now = now();
         let (open, silences) = (self.store.open_alerts().await?, self.store.silences(now).await?);
-        let mut alerts = statuses(&open, &silences, self.routing.as_ref(), &self.needless().await, now);
+        let (routing, needless) = (self.routing().await, self.needless().await);
+        let mut alerts = statuses(&open, &silences, routing.as_deref(), &needless, now);
         alerts.retain(|alert| wanted.keeps(alert));
         Ok(alerts)
+    }
+
+    /// The routing file as it is now; with mistakes in it, as it last was without, which is what the alerter goes on with.
+    async fn routing(&self) -> Option<Arc<Routing>> {
+        let path = self.routing.clone()?;
+        let read = tokio::task::spawn_blocking(move || check_routing(&path)).await;
+        let mut last_good = self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Ok(routing)) = read {
+            *last_good = Some(Arc::new(routing));
+        }
+        last_good.clone()
     }
 
     /// What verdicts make needless, by the rule files as they are now; with mistakes in them, nothing.
@@ -161,6 +181,24 @@ impl Wish {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn receivers_are_those_of_the_routing_file_as_it_is_now_or_was_without_mistakes() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let path = file.path().to_str().expect("a path");
+        let operators = Operators::new(&ClickHouseConfig::default(), Some(path), &[]);
+        let named = |name: &str| format!("route: {{receiver: {name}}}\nreceivers: [{{name: {name}}}]\n");
+        for (text, wanted) in
+            [("route: [".to_owned(), None), (named("ann"), Some("ann")), (named("bob"), Some("bob"))]
+        {
+            std::fs::write(path, &text).expect("written");
+            let routing = operators.routing().await;
+            let receivers = routing.iter().flat_map(|routing| &routing.receivers);
+            assert_eq!(receivers.map(|receiver| receiver.name.as_str()).next(), wanted, "{text}");
+        }
+        std::fs::write(path, "route: [").expect("written");
+        assert!(operators.routing().await.is_some_and(|routing| routing.receivers[0].name == "bob"));
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("in range")

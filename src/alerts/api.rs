@@ -12,7 +12,7 @@ use axum::{
     routing::get,
 };
 use callmeter_alerter::{
-    Operators, check_routing,
+    Operators,
     status::{Wanted, WantedError},
 };
 use reqwest::Url;
@@ -30,9 +30,8 @@ struct Shared {
 
 /// What the role `alert` adds to its admin listener.
 pub(crate) fn routes(config: &Config) -> Router {
-    // Mistakes in the file are told when the role reads it, and it does not start then.
-    let routing = config.alerter.routing.as_deref().and_then(|path| check_routing(path).ok());
-    let operators = Operators::new(&config.clickhouse, routing, &config.alerter.rules);
+    let operators =
+        Operators::new(&config.clickhouse, config.alerter.routing.as_deref(), &config.alerter.rules);
     let shared = Shared { operators, questions: Semaphore::new(QUESTIONS) };
     Router::new().route("/v1/alerts", get(alerts)).with_state(Arc::new(shared))
 }
