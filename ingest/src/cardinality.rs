@@ -4,13 +4,17 @@
 //! endpoint, tier and environment, and one on limits, which vendors and senders name. Names are kept as 64-bit hashes under a secret of the process.
 //! Promise: no clock; no more than [`MOST_NAMES`] hashes in memory (about 50 MB): beyond that the customers that
 //! came first in the day are forgotten, and their counts begin anew; few requests ever wait for each other. Not
-//! promised: bounds over several processes together.
+//! promised: bounds over several processes together, and bounds on names that were admitted before their customer was
+//! forgotten or the clock went back by a day.
 
 use callmeter_schemas::QuotaObservation;
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::RandomState},
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// What stands for names beyond a bound.
@@ -23,6 +27,8 @@ const CUSTOMER: usize = 12;
 
 /// Parts that are locked on their own.
 const SHARDS: usize = 64;
+/// Calls whose names were all admitted lately; 512 KiB, of which one line is looked at instead of a dozen.
+const RECENT: usize = 1 << 16;
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The bounds of one customer and day.
@@ -37,7 +43,7 @@ pub struct Bounds {
 }
 
 /// The names of one call that are counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Names<'n> {
     /// The workspace.
     pub workspace: &'n str,
@@ -80,6 +86,8 @@ pub struct Cardinality {
     /// Most hashes in one shard.
     most: usize,
     secret: RandomState,
+    /// Hashes of the names of such calls and their day, each at its end.
+    recent: Vec<AtomicU64>,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -127,11 +135,25 @@ impl Cardinality {
 
     fn with_most(bounds: Bounds, most: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { bounds, most, secret: RandomState::new(), shards }
+        let recent = (0..RECENT).map(|_| AtomicU64::new(0)).collect();
+        Self { bounds, most, secret: RandomState::new(), recent, shards }
     }
 
     /// Counts the names of a call that is received now; says which of them are beyond the bounds.
     pub fn check(&self, names: &Names<'_>, now_us: i64) -> Capped {
+        let call = self.hash((names, now_us.div_euclid(DAY_US)));
+        let recent = &self.recent[call as usize % RECENT];
+        if recent.load(Relaxed) == call {
+            return Capped::default();
+        }
+        let capped = self.count(names, now_us);
+        if capped == Capped::default() {
+            recent.store(call, Relaxed);
+        }
+        capped
+    }
+
+    fn count(&self, names: &Names<'_>, now_us: i64) -> Capped {
         let customer = self.hash((names.workspace, names.customer));
         let mut shard = self.shard(customer, now_us);
         let seen = shard.customer(customer);
