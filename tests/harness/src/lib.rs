@@ -17,3 +17,7 @@ pub mod stored;
 pub mod tariff;
 pub mod topic;
 pub mod usage;
+
+/// The product's allocator, so that what it is measured against has it too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
