@@ -11,7 +11,6 @@ use std::{process::Command, time::Duration};
 
 /// Reads the log until its markers reach the end, and the positions of single calls too when they are `kept`.
 pub(crate) async fn run(site: &Site, database: &str, kept: bool) -> anyhow::Result<Usage> {
-    migrate(&site.stack, database)?;
     let mut role = start(&site.stack, database, kept);
     let markers = format!("SELECT toInt64(sum(next_offset)) FROM {database}.markers");
     let calls = format!(
@@ -53,7 +52,8 @@ pub(crate) fn answer(database: &str) -> String {
     )
 }
 
-fn migrate(stack: &Stack, database: &str) -> anyhow::Result<()> {
+/// Makes its tables and views.
+pub(crate) fn migrate(stack: &Stack, database: &str) -> anyhow::Result<()> {
     let migrated = in_database(stack.command("migrate"), database).output()?;
     ensure!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
     Ok(())

@@ -10,7 +10,6 @@ use callmeter_schemas::topics;
 /// Reads the log until every record has been counted.
 pub(crate) async fn run(site: &Site, database: &str) -> anyhow::Result<()> {
     let (registry, serving) = registry::serve().await?;
-    site.stack.execute(&rollups(database)).await;
     site.stack.execute(&queue(site, database, &registry)).await;
     site.stack.execute(&view(database)).await;
     let counted = format!("SELECT toInt64(sum(calls)) FROM {database}.rollups");
@@ -22,7 +21,8 @@ pub(crate) async fn run(site: &Site, database: &str) -> anyhow::Result<()> {
     read
 }
 
-fn rollups(database: &str) -> String {
+/// The table of its rollups.
+pub(crate) fn table(database: &str) -> String {
     format!(
         "CREATE TABLE {database}.rollups (window DateTime('UTC'), workspace LowCardinality(String), customer String, \
          integration LowCardinality(String), endpoint LowCardinality(String), tier LowCardinality(String), \
