@@ -1,6 +1,6 @@
 //! Section `aggregator` of the configuration: parsed settings enter, checked settings leave.
 
-use crate::{fold::Bounds, recovery::Policy};
+use crate::{pace::MOST_RECORDS, recovery::Policy};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -25,11 +25,11 @@ pub struct AggregatorConfig {
     /// After this long without a heartbeat the group gives a process's partitions to others.
     pub session_timeout: SignedDuration,
     /// An event is a duplicate when its id occurred among this many offsets before it, in its partition.
-    /// Costs about 28 bytes each, per partition, and twice that while `calls` is on.
+    /// Costs 24 bytes for each of the power of two above it, per partition, and twice that while `calls` is on.
     pub duplicate_horizon: u32,
-    /// Keys × windows in one insert.
+    /// Keys × windows in one insert; in a process with one partition or two as many as four or two such inserts have.
     pub max_batch_keys: usize,
-    /// Records in one insert.
+    /// Records in one insert; in a process with one partition or two likewise.
     pub max_batch_records: u64,
     /// Bytes fetched ahead, per partition.
     pub fetch_ahead_bytes: u64,
@@ -88,7 +88,7 @@ impl AggregatorConfig {
         check(self.duplicate_horizon <= 100_000_000, "duplicate_horizon must be at most 100000000");
         check((1..=500_000).contains(&self.max_batch_keys), "max_batch_keys must be 1 to 500000");
         check(
-            (1..=4_000_000).contains(&self.max_batch_records),
+            (1..=MOST_RECORDS).contains(&self.max_batch_records),
             "max_batch_records must be 1 to 4000000, so that no sum of a batch overflows",
         );
         check(
@@ -102,10 +102,6 @@ impl AggregatorConfig {
 
     pub(crate) fn window_s(&self) -> u32 {
         self.window.as_secs() as u32
-    }
-
-    pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { cells: self.max_batch_keys, records: self.max_batch_records, poison_bytes: 4 << 20 }
     }
 
     pub(crate) fn policy(&self) -> Policy {

@@ -154,7 +154,7 @@ impl Filling {
     }
 
     fn is_full(&self, assignment: &Assignment) -> bool {
-        self.batch.is_full(&assignment.lane.config.bounds())
+        self.batch.is_full(&assignment.lane.pace.bounds(&assignment.lane.config))
     }
 
     /// Starts to read, or reads and folds what arrives within `patience`; an event when the log needs a decision.
@@ -229,7 +229,7 @@ impl Filling {
             rows: (batch.cells.len() + batch.quotas.cells.len()) as u64 + 2,
             appended_ms: batch.appended_ms,
         };
-        batch.begin_next(&lane.config.bounds());
+        batch.begin_next(&lane.pace.bounds(&lane.config));
         // Between two batches: a batch is priced by one book, the one that its ledger row names.
         if self.desk.pricing.book().id() != assignment.lane.books.current().id() {
             self.desk = desk(assignment);

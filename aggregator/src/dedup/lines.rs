@@ -51,6 +51,11 @@ impl Lines {
         Self { entries, skew, last: lines - 1, horizon, offset_bits }
     }
 
+    /// Forgets every identity.
+    pub(super) fn clear(&mut self) {
+        self.entries.fill(0);
+    }
+
     /// Fetches the line of an identity.
     pub(super) fn look_ahead(&self, identity: u128) {
         black_box(self.entries[self.start(identity)]);
@@ -90,6 +95,6 @@ impl Lines {
     /// Never 0, by bits that do not choose the line.
     fn tag(&self, identity: u128) -> u32 {
         let tags = (1_u64 << (u32::BITS - self.offset_bits)) - 1;
-        1 + ((identity >> 96) as u64 * tags >> 32) as u32
+        1 + (((identity >> 96) as u64 * tags) >> 32) as u32
     }
 }
