@@ -205,7 +205,7 @@ impl Tap {
         known == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && end - self.next > BATCH as i64
     }
 
-    /// Hands over what has arrived, at most [`CHUNK`] records at once, waiting at most `timeout` for the first: at most as
+    /// Hands over what arrives within `timeout`, or sooner when a batch is full, at most [`CHUNK`] records at once: at most as
     /// many records as there are offsets below `until`. In a log with unused offsets the last of them may lie beyond it.
     pub fn take(
         &mut self,

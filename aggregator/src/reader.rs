@@ -45,7 +45,7 @@ impl Reader {
         self.tap.is_behind()
     }
 
-    /// Judges what has arrived, waiting at most `timeout` for the first record; `until` as in [`Tap::take`].
+    /// Judges what arrives; `timeout` and `until` as in [`Tap::take`].
     pub(crate) fn read(
         &mut self,
         timeout: Duration,
