@@ -71,7 +71,7 @@ impl Lines {
         let (start, mask, bits) = (self.start(identity), (1 << self.offset_bits) - 1, self.offset_bits);
         let (end, tag) = (offset as u32 & mask, self.tag(identity));
         // At least 1: the place of this very offset still holds what stood there a lap ago.
-        let age = |entry: u32| (end.wrapping_sub(entry + 1) & mask) + 1;
+        let age = |entry: u32| (end.wrapping_sub(entry).wrapping_sub(1) & mask) + 1;
         let line = &mut self.entries[start..start + LINE];
         // No early end: this way a few instructions look at all of them.
         let alike = line.iter().fold(false, |alike, entry| alike | (*entry >> bits == tag));
@@ -96,5 +96,19 @@ impl Lines {
     fn tag(&self, identity: u128) -> u32 {
         let tags = (1_u64 << (u32::BITS - self.offset_bits)) - 1;
         1 + (((identity >> 96) as u64 * tags) >> 32) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_nothing_but_ones_is_an_entry_like_any_other() {
+        let mut lines = Lines::new(4, 3);
+        // Its tag and the end of its offset have every bit set.
+        assert_eq!(lines.take(15, u128::MAX, |_| false), Sighting::New);
+        assert_eq!(lines.entries.iter().max(), Some(&u32::MAX));
+        assert_eq!(lines.take(16, u128::MAX, |_| true), Sighting::Known);
     }
 }
