@@ -3,7 +3,7 @@
 //! Promise: cells stand in the order in which their keys came first, and no key has two.
 
 use hashbrown::HashTable;
-use std::{hint::black_box, ops::Deref};
+use std::ops::Deref;
 
 /// What is kept for one series in one window.
 pub trait Cell {
@@ -32,14 +32,9 @@ impl<C: Cell> Cells<C> {
         self.at(at)
     }
 
-    /// Looks where the cell of a series in a window will be looked for; done for many, it lets waits for memory overlap.
-    pub fn look_ahead(&self, series: u32, window_start: u32) {
-        black_box(self.table.find(hash(key(series, window_start)), |_| true));
-    }
-
     /// The place of the cell of a series in a window, for [`Self::at`].
     pub fn place(&mut self, series: u32, window_start: u32) -> u32 {
-        let key = key(series, window_start);
+        let key = u64::from(window_start) << 32 | u64::from(series);
         if let Some((_, place)) = self.table.find(hash(key), |(known, _)| *known == key) {
             return *place;
         }
@@ -70,10 +65,6 @@ impl<C> Deref for Cells<C> {
     fn deref(&self) -> &[C] {
         &self.cells
     }
-}
-
-fn key(series: u32, window_start: u32) -> u64 {
-    u64::from(window_start) << 32 | u64::from(series)
 }
 
 fn hash(key: u64) -> u64 {

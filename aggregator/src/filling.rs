@@ -131,7 +131,7 @@ impl Filling {
     }
 
     /// How long the batch may go on taking records: until it is as old as this, or several times that while the log has more,
-    /// or full; `None` when it took none.
+    /// or full: nothing when it should be stored, `None` when it took none.
     pub(crate) fn due_in(&self, assignment: &Assignment, oldest: Duration) -> Option<Duration> {
         let Reading::Running(reader) = &self.reading else { return None };
         if self.is_full(assignment) {
@@ -143,17 +143,13 @@ impl Filling {
         Some(oldest.saturating_sub(age))
     }
 
-    /// Whether the batch should be stored.
-    pub(crate) fn is_due(&self, assignment: &Assignment, oldest: Duration) -> bool {
-        self.due_in(assignment, oldest).is_some_and(|left| left.is_zero())
-    }
-
     /// Whether there is a log to read and room for what it holds.
     pub(crate) fn has_room(&self, assignment: &Assignment) -> bool {
         !matches!(self.reading, Reading::Nothing) && !self.is_full(assignment)
     }
 
-    fn is_full(&self, assignment: &Assignment) -> bool {
+    /// Whether the batch must be stored before it takes more.
+    pub(crate) fn is_full(&self, assignment: &Assignment) -> bool {
         self.batch.is_full(&assignment.lane.pace.bounds(&assignment.lane.config))
     }
 

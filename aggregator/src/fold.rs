@@ -162,9 +162,6 @@ impl Batch {
         places.clear();
         places
             .extend(calls.iter().zip(&*named).map(|(call, named)| pricing.series(call.facts, *named, names)));
-        for (call, series) in calls.iter().zip(&*places) {
-            self.cells.look_ahead(*series, call.facts.window_start(*window_s));
-        }
         for (call, place) in calls.iter().zip(&mut *places) {
             let window_start = call.facts.window_start(*window_s);
             self.quotas.add(call.offset, call.facts, window_start, quota_names);

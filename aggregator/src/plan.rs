@@ -55,13 +55,17 @@ struct Field {
 impl Field {
     /// Nearly every field is one type or that and null; only these are told apart without a call.
     fn new(step: Step) -> Self {
-        let Step::Union(branches) = step else { return Self { null: None, step, nulls: 0 } };
-        match <[_; 2]>::try_from(branches) {
-            Ok([None, Some(step)]) => Self { null: Some(0), step, nulls: 0 },
-            Ok([Some(step), None]) => Self { null: Some(1), step, nulls: 0 },
-            Ok(others) => Self { null: None, step: Step::Union(others.into()), nulls: 0 },
-            Err(branches) => Self { null: None, step: Step::Union(branches), nulls: 0 },
-        }
+        let (null, step) = match step {
+            Step::Union(branches) => match <[_; 2]>::try_from(branches) {
+                Ok([None, Some(step)]) => (Some(0), step),
+                Ok([Some(step), None]) => (Some(1), step),
+                Ok(others) => (None, Step::Union(others.into())),
+                Err(branches) => (None, Step::Union(branches)),
+            },
+            step => (None, step),
+        };
+        // How many follow is known when all fields are.
+        Self { null, step, nulls: 0 }
     }
 }
 

@@ -104,7 +104,8 @@ impl Worker {
             if let Ok(report) = self.answers.try_recv() {
                 return self.learn(report);
             }
-            if self.is_due() {
+            let left = self.filling.due_in(&self.assignment, self.pace());
+            if self.may_seal() && left == Some(Duration::ZERO) {
                 self.idle_since = Instant::now();
                 let sealed = self.sealed.insert(self.filling.seal(&self.assignment));
                 return Event::Sealed(sealed.range);
@@ -113,15 +114,10 @@ impl Worker {
                 self.idle_since = Instant::now();
                 return Event::Idle;
             }
-            if let Some(event) = self.read_on() {
+            if let Some(event) = self.read_on(left) {
                 return event;
             }
         }
-    }
-
-    /// Whether the batch should be stored now: it continues the marker, nothing is in flight, and it is old or full.
-    fn is_due(&self) -> bool {
-        self.may_seal() && self.filling.is_due(&self.assignment, self.pace())
     }
 
     /// The age at which a batch is stored.
@@ -130,6 +126,7 @@ impl Worker {
         lane.pace.age(&lane.config)
     }
 
+    /// Whether a batch may be stored: it continues the marker, and nothing is in flight.
     fn may_seal(&self) -> bool {
         self.sealed.is_none() && self.partition.marker().is_some()
     }
@@ -140,10 +137,10 @@ impl Worker {
         self.may_seal() && self.idle_since.elapsed() >= long
     }
 
-    /// One step of reading; an event when the log itself needs a decision.
-    fn read_on(&mut self) -> Option<Event> {
+    /// One step of reading while the batch has so much time left; an event when the log itself needs a decision.
+    fn read_on(&mut self, left: Option<Duration>) -> Option<Event> {
         if self.filling.has_room(&self.assignment) {
-            return self.filling.read_on(&self.assignment, self.patience());
+            return self.filling.read_on(&self.assignment, self.patience(left));
         }
         // Nothing to read or no room for it: the answer to what is in flight is all that matters.
         let report = self.answers.recv_timeout(TICK).ok()?;
@@ -162,11 +159,11 @@ impl Worker {
     }
 
     /// How long reading may wait for a record.
-    fn patience(&self) -> Duration {
+    fn patience(&self, left: Option<Duration>) -> Duration {
         if self.sealed.is_some() {
             return BUSY_TICK;
         }
-        self.filling.due_in(&self.assignment, self.pace()).map_or(TICK, |left| left.min(TICK))
+        left.map_or(TICK, |left| left.min(TICK))
     }
 
     fn insert(&mut self, range: Range) {

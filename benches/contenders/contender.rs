@@ -1,7 +1,7 @@
 //! One contender's turn: a site and a fresh database enter, what it used leaves.
 //!
 //! Promise: ClickHouse's time is taken until its merges end, less what it uses when idle, so that no contender pays for
-//! another's rows. Tables are made before it begins: forty views of the product and one table of a rival cost no event anything.
+//! another's rows. Tables and views are made before it begins: the product has many and a rival one, and no event needs them anew.
 
 use crate::{
     PLAY, callmeter, clickhouse_kafka, idiomatic, null,

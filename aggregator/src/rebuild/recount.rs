@@ -177,7 +177,7 @@ impl Recount {
         loop {
             self.check()?;
             let next = self.filling.next();
-            if next >= self.until || self.filling.is_due(&self.assignment, Duration::MAX) {
+            if next >= self.until || self.filling.is_full(&self.assignment) {
                 self.tell(next);
                 let sealed = self.sealed.insert(self.filling.seal(&self.assignment));
                 return Ok(Event::Sealed(sealed.range));
