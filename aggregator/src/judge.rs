@@ -87,6 +87,7 @@ impl Judge {
 }
 
 /// What a record is on its own, whatever came before it.
+#[inline(always)]
 fn understand<'a>(read: Result<(), (PoisonReason, String)>, fields: &'a Fields<'a>) -> Verdict<'a> {
     if let Err((reason, detail)) = read {
         return Verdict::Poison(reason, detail);

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 mod fields;
 mod input;
+mod own;
 
 use fields::{BLOCKS, NUMBERS, TEXTS};
 pub use fields::{Block, Fields, Number, Text};
@@ -42,36 +43,14 @@ enum Step {
     Record(Vec<Step>),
 }
 
-/// One field of the writer's schema.
-#[derive(Clone, Debug)]
-struct Field {
-    /// The branch that means null, of a union of null and one other.
-    null: Option<i64>,
-    step: Step,
-    /// How many fields from this one on are null when their byte is zero.
-    nulls: usize,
-}
-
-impl Field {
-    /// Nearly every field is one type or that and null; only these are told apart without a call.
-    fn new(step: Step) -> Self {
-        let (null, step) = match step {
-            Step::Union(branches) => match <[_; 2]>::try_from(branches) {
-                Ok([None, Some(step)]) => (Some(0), step),
-                Ok([Some(step), None]) => (Some(1), step),
-                Ok(others) => (None, Step::Union(others.into())),
-                Err(branches) => (None, Step::Union(branches)),
-            },
-            step => (None, step),
-        };
-        // How many follow is known when all fields are.
-        Self { null, step, nulls: 0 }
-    }
-}
-
 /// How to read payloads of one writer's schema.
 #[derive(Clone, Debug)]
-pub struct Plan(Vec<Field>);
+pub struct Plan {
+    /// One for each field of the writer's schema.
+    steps: Vec<Step>,
+    /// Whether it is the built-in schema.
+    own: bool,
+}
 
 /// The schema has a shape that a plan does not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,12 +60,14 @@ pub struct UnsupportedShape(String);
 impl Plan {
     /// Compiles the plan of a writer's schema.
     pub fn compile(schema: &Schema) -> Result<Self, UnsupportedShape> {
-        each_field(schema, top_level)
+        let own = callmeter_schemas::avro::call_event_schema();
+        let own = *own == *schema && own.canonical_form() == schema.canonical_form();
+        Ok(Self { steps: each_field(schema, top_level)?, own })
     }
 
     /// Compiles a plan that reads no field and still walks every byte, for the general path.
     pub fn walk(schema: &Schema) -> Result<Self, UnsupportedShape> {
-        each_field(schema, |named, _, schema| skip(named, schema))
+        Ok(Self { steps: each_field(schema, |named, _, schema| skip(named, schema))?, own: false })
     }
 
     /// Reads one payload whole.
@@ -99,24 +80,9 @@ impl Plan {
     /// The same into fields that are all absent: copying them costs as much as reading a few.
     pub fn read_into<'a>(&self, payload: &'a [u8], fields: &mut Fields<'a>) -> Result<(), Malformed> {
         let mut input = Input(payload);
-        let mut rest = self.0.as_slice();
-        while let [Field { null, step, nulls }, after @ ..] = rest {
-            // Most fields of most events are null: a zero byte each, told eight at a time.
-            let absent = input.zeros().min(*nulls);
-            if absent > 1 {
-                input.0 = &input.0[absent..];
-                rest = &rest[absent..];
-                continue;
-            }
-            rest = after;
-            if let Some(null) = null {
-                match input.long()? {
-                    branch if branch == *null => continue,
-                    0 | 1 => {}
-                    _ => return Err(Malformed::BadBranch),
-                }
-            }
-            run(step, &mut input, fields)?;
+        match self.own {
+            true => own::read(&mut input, fields)?,
+            false => self.steps.iter().try_for_each(|step| run(step, &mut input, fields))?,
         }
         if input.0.is_empty() { Ok(()) } else { Err(Malformed::Long) }
     }
@@ -128,22 +94,15 @@ type Named<'a> = HashMap<Name, &'a Schema>;
 fn each_field(
     schema: &Schema,
     step: impl Fn(&Named<'_>, &str, &Schema) -> Option<Step>,
-) -> Result<Plan, UnsupportedShape> {
+) -> Result<Vec<Step>, UnsupportedShape> {
     let root = || UnsupportedShape("(root)".into());
     let Schema::Record(record) = schema else { return Err(root()) };
     let resolved = ResolvedSchema::try_from(schema).map_err(|_| root())?;
     let steps = record.fields.iter().map(|field| {
         step(resolved.get_names(), &field.name, &field.schema)
-            .map(Field::new)
             .ok_or_else(|| UnsupportedShape(field.name.clone()))
     });
-    let mut fields: Vec<Field> = steps.collect::<Result<_, _>>()?;
-    let mut nulls = 0;
-    for field in fields.iter_mut().rev() {
-        nulls = if field.null == Some(0) { nulls + 1 } else { 0 };
-        field.nulls = nulls;
-    }
-    Ok(Plan(fields))
+    steps.collect()
 }
 
 fn lookup<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
@@ -249,7 +208,6 @@ fn skip(named: &Named<'_>, schema: &Schema) -> Option<Step> {
 }
 
 /// Reads what one step says.
-#[inline(always)]
 fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
     match step {
         Step::Text(place) => fields.texts[*place as usize] = Some(input.text()?),
@@ -257,22 +215,9 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
         Step::Long(place) => fields.numbers[*place as usize] = Some(input.long()?),
         Step::Block(place, items) => {
             let before = input.0;
-            // Most are empty: one byte.
-            match before {
-                [0, rest @ ..] => input.0 = rest,
-                _ => run_rarely(items, input, fields)?,
-            }
+            run(items, input, fields)?;
             fields.blocks[*place as usize] = &before[..before.len() - input.0.len()];
         }
-        _ => run_rarely(step, input, fields)?,
-    }
-    Ok(())
-}
-
-/// Steps of which an event has few, or none; they may nest.
-fn run_rarely<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
-    match step {
-        Step::Text(_) | Step::Int(_) | Step::Long(_) | Step::Block(..) => run(step, input, fields)?,
         Step::Boolean(place) => fields.numbers[*place as usize] = Some(input.boolean()?),
         Step::Amount => fields.amount = Some(input.decimal()?),
         Step::SkipInt => drop(input.int()?),
@@ -289,21 +234,21 @@ fn run_rarely<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -
         Step::SkipItems(item) => {
             while let Some(count) = input.block()? {
                 for _ in 0..count {
-                    run_rarely(item, input, fields)?;
+                    run(item, input, fields)?;
                 }
             }
         }
         Step::Union(branches) => {
             let branch = usize::try_from(input.long()?).map_err(|_| Malformed::BadBranch)?;
             match branches.get(branch) {
-                Some(Some(step)) => run_rarely(step, input, fields)?,
+                Some(Some(step)) => run(step, input, fields)?,
                 Some(None) => {}
                 None => return Err(Malformed::BadBranch),
             }
         }
         Step::Record(steps) => {
             for step in steps {
-                run_rarely(step, input, fields)?;
+                run(step, input, fields)?;
             }
         }
     }

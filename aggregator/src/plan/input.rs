@@ -45,7 +45,29 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Whether the second branch of a union of null and another type follows.
+    #[inline(always)]
+    pub(super) fn is_some(&mut self) -> Result<bool, Malformed> {
+        match self.long()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed::BadBranch),
+        }
+    }
+
     fn long_of_more_bytes(&mut self) -> Result<i64, Malformed> {
+        match self.0 {
+            [first, last @ 0..0x80, rest @ ..] => {
+                self.0 = rest;
+                return Ok(unzigzag(u64::from(first & 0x7f) | u64::from(*last) << 7));
+            }
+            [first, second, last @ 0..0x80, rest @ ..] => {
+                self.0 = rest;
+                let low = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
+                return Ok(unzigzag(low | u64::from(*last) << 14));
+            }
+            _ => {}
+        }
         let Some(next) = self.0.first_chunk() else { return self.long_by_byte() };
         let next = u64::from_le_bytes(*next);
         // The first byte without the bit that says that more follow.
@@ -76,12 +98,6 @@ impl<'a> Input<'a> {
             }
         }
         Err(Malformed::Short)
-    }
-
-    /// How many of the next eight bytes are zero before the first that is not; 0 when there are fewer than eight.
-    #[inline(always)]
-    pub(super) fn zeros(&self) -> usize {
-        self.0.first_chunk().map_or(0, |next| (u64::from_le_bytes(*next).trailing_zeros() / 8) as usize)
     }
 
     /// An integer of 32 bits, which is written like one of 64.
@@ -116,8 +132,24 @@ impl<'a> Input<'a> {
     /// A text, checked as UTF-8.
     #[inline(always)]
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
-        let bytes = self.bytes()?;
-        if is_ascii(bytes) {
+        let length = match self.0 {
+            // An even byte below 0x80 is half of itself.
+            [byte, rest @ ..] if byte & 0x81 == 0 => {
+                self.0 = rest;
+                usize::from(byte >> 1)
+            }
+            _ => usize::try_from(self.long()?).map_err(|_| Malformed::Short)?,
+        };
+        let from = self.0;
+        let bytes = self.take(length)?;
+        let is_ascii = match from.first_chunk() {
+            // What follows a short text is cut off.
+            Some(word) if length <= 8 => {
+                (u64::from_le_bytes(*word) & HIGH).unbounded_shl(64 - 8 * length as u32) == 0
+            }
+            _ => is_ascii(bytes),
+        };
+        if is_ascii {
             // SAFETY: ASCII is UTF-8.
             return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
         }
@@ -157,15 +189,18 @@ fn unzigzag(raw: u64) -> i64 {
     (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
-/// Whether bytes are ASCII, by words: nearly every text of an event is one or two of them.
+/// The bit of each byte that ASCII does not have.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Whether bytes are ASCII, by words: nearly every text of an event is a few of them.
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    // The last words overlap the first.
     match bytes.len() {
         0..8 => bytes.iter().fold(0, |all, byte| all | byte) < 0x80,
-        // The last word overlaps the first.
         length @ 8..=16 => (word(0) | word(length - 8)) & HIGH == 0,
+        length @ 17..=32 => (word(0) | word(8) | word(length - 16) | word(length - 8)) & HIGH == 0,
         _ => bytes.is_ascii(),
     }
 }

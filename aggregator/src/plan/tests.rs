@@ -133,6 +133,16 @@ proptest! {
     }
 
     #[test]
+    fn the_built_in_schema_reads_alike_field_by_field_and_by_steps(
+        event in events(), damages in prop::collection::vec(any::<Damage>(), 0..4),
+    ) {
+        let (bytes, whole) = (damaged(payload(&event), &damages), built_in());
+        prop_assert!(whole.own);
+        let by_steps = Plan { own: false, ..whole.clone() };
+        prop_assert_eq!(whole.read(&bytes), by_steps.read(&bytes));
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic_and_both_refuse_them(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         same_verdict(&bytes);
     }
