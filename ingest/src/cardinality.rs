@@ -8,8 +8,9 @@
 //! forgotten or the clock went back by a day.
 
 use callmeter_schemas::QuotaObservation;
+use foldhash::quality::RandomState;
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map::RandomState},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -136,7 +137,7 @@ impl Cardinality {
     fn with_most(bounds: Bounds, most: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let recent = (0..RECENT).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, most, secret: RandomState::new(), recent, shards }
+        Self { bounds, most, secret: RandomState::default(), recent, shards }
     }
 
     /// Counts the names of a call that is received now; says which of them are beyond the bounds.

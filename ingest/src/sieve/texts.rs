@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::Ipv6Addr};
 
 /// The part of a path, endpoint or URL before its query string and fragment.
 pub fn without_query(text: &str) -> &str {
-    text.find(['?', '#']).map_or(text, |end| &text[..end])
+    text.bytes().position(|byte| matches!(byte, b'?' | b'#')).map_or(text, |end| &text[..end])
 }
 
 /// A free text without secrets: every URL and every path in it loses user, query string and fragment, and `{secret}`
@@ -21,8 +21,9 @@ pub fn text(text: &str) -> Cow<'_, str> {
 
 /// A text in which every URL and every path has lost its user, query string and fragment.
 pub fn without_urls_secrets(text: &str) -> Cow<'_, str> {
-    // Most texts are a word or two: one look rules URLs out.
-    if !text.contains(['?', '#', '@']) || !text.contains('/') {
+    // Most texts are a word or two: one walk rules URLs out.
+    let holds = |(mark, slash), byte| (mark | matches!(byte, b'?' | b'#' | b'@'), slash | (byte == b'/'));
+    if text.bytes().fold((false, false), holds) != (true, true) {
         return Cow::Borrowed(text);
     }
     let kept = if text.starts_with('/') { without_query(text) } else { text };
