@@ -12,6 +12,9 @@ pub const SCALE: u32 = 12;
 /// currency's unit: ClickHouse's `sum` wraps silently past 38 digits, and 10^14 such amounts stay below.
 pub const BOUND: i128 = 1_000_000_000_000 * 1_000_000_000_000;
 
+/// Digits that every `i128` has room for.
+const MOST_DIGITS: u32 = 38;
+
 /// An exact amount of money in units of 10^-12.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(i128);
@@ -52,19 +55,20 @@ impl Amount {
             None => (false, text),
         };
         let (mantissa, exponent) = split_exponent(rest)?;
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let (whole, fraction) = split(mantissa, |byte| byte == b'.').unwrap_or((mantissa, "0"));
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !plain(whole) || !plain(fraction) {
             return Err(AmountError::Malformed);
         }
-        let digits: String = [whole, fraction].concat();
-        let units = scale(digits.trim_start_matches('0'), exponent - fraction.len() as i32 + SCALE as i32)?;
+        let units = scale(whole, fraction, exponent - fraction.len() as i32 + SCALE as i32)?;
         Self::from_units(if negative { -units } else { units }).ok_or(AmountError::TooLarge)
     }
 }
 
 fn split_exponent(text: &str) -> Result<(&str, i32), AmountError> {
-    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Ok((text, 0)) };
+    let Some((mantissa, exponent)) = split(text, |byte| matches!(byte, b'e' | b'E')) else {
+        return Ok((text, 0));
+    };
     let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     if digits.is_empty() || digits.len() > 2 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AmountError::Malformed);
@@ -72,26 +76,29 @@ fn split_exponent(text: &str) -> Result<(&str, i32), AmountError> {
     exponent.parse().map(|exponent| (mantissa, exponent)).map_err(|_| AmountError::Malformed)
 }
 
-/// The integer `digits` × 10^`power`; a negative power only drops zeros.
-fn scale(digits: &str, power: i32) -> Result<i128, AmountError> {
-    if digits.is_empty() {
-        return Ok(0);
+/// What stands before and behind the first byte, an ASCII one, that is looked for.
+fn split(text: &str, is_wanted: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
+    text.bytes().position(is_wanted).map(|at| (&text[..at], &text[at + 1..]))
+}
+
+/// The integer of the digits of both parts × 10^`power`; a negative power only drops zeros.
+fn scale(whole: &str, fraction: &str, power: i32) -> Result<i128, AmountError> {
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let dropped = power.min(0).unsigned_abs() as usize;
+    let kept = (whole.len() + fraction.len()).saturating_sub(dropped);
+    if digits().skip(kept).any(|digit| digit != b'0') {
+        return Err(AmountError::TooFine);
     }
-    let kept = if power < 0 {
-        let cut = digits.len().checked_sub(power.unsigned_abs() as usize).ok_or(AmountError::TooFine)?;
-        if digits[cut..].bytes().any(|digit| digit != b'0') {
-            return Err(AmountError::TooFine);
+    let (mut value, mut length) = (0_i128, power.max(0) as u32);
+    for digit in digits().take(kept).skip_while(|digit| *digit == b'0') {
+        length += 1;
+        if length > MOST_DIGITS {
+            return Err(AmountError::TooLarge);
         }
-        &digits[..cut]
-    } else {
-        digits
-    };
-    let zeros = power.max(0) as u32;
-    if kept.len() as u32 + zeros > 38 {
-        return Err(AmountError::TooLarge);
+        value = 10 * value + i128::from(digit - b'0');
     }
-    let value: i128 = if kept.is_empty() { 0 } else { kept.parse().map_err(|_| AmountError::Malformed)? };
-    Ok(value * 10_i128.pow(zeros))
+    // Of zero no power is too large.
+    Ok(if value == 0 { 0 } else { value * 10_i128.pow(power.max(0) as u32) })
 }
 
 impl fmt::Display for Amount {
@@ -139,6 +146,27 @@ mod tests {
         fn what_is_printed_parses_to_the_same_amount(units in -BOUND + 1..BOUND) {
             let amount = Amount::from_units(units).expect("within the bound");
             prop_assert_eq!(Amount::parse(&amount.to_string()), Ok(amount));
+        }
+
+        #[test]
+        fn an_amount_is_its_digits_moved_by_its_exponent(
+            whole in "0{0,3}[0-9]{1,30}0{0,20}", fraction in "[0-9]{1,20}0{0,20}", exponent in -40..40_i32,
+        ) {
+            let digits = format!("{whole}{fraction}");
+            let power = exponent - fraction.len() as i32 + SCALE as i32;
+            let moved = match usize::try_from(power) {
+                Ok(zeros) => Ok(digits + &"0".repeat(zeros)),
+                Err(_) => {
+                    let padded = format!("{}{digits}", "0".repeat(100));
+                    let (kept, cut) = padded.split_at(padded.len() - power.unsigned_abs() as usize);
+                    if cut.bytes().all(|digit| digit == b'0') { Ok(kept.to_owned()) } else { Err(AmountError::TooFine) }
+                }
+            };
+            let wanted = moved.and_then(|digits| {
+                let units = digits.parse().ok().and_then(Amount::from_units);
+                units.ok_or(AmountError::TooLarge)
+            });
+            prop_assert_eq!(Amount::parse(&format!("{whole}.{fraction}e{exponent}")), wanted);
         }
 
         #[test]
