@@ -60,8 +60,7 @@ pub struct UnsupportedShape(String);
 impl Plan {
     /// Compiles the plan of a writer's schema.
     pub fn compile(schema: &Schema) -> Result<Self, UnsupportedShape> {
-        let own = callmeter_schemas::avro::call_event_schema();
-        let own = *own == *schema && own.canonical_form() == schema.canonical_form();
+        let own = is_same(schema, callmeter_schemas::avro::call_event_schema());
         Ok(Self { steps: each_field(schema, top_level)?, own })
     }
 
@@ -149,12 +148,12 @@ fn branches(union: &UnionSchema, step: impl Fn(&Schema) -> Option<Step>) -> Opti
 
 fn same_as_built_in(name: &str, schema: &Schema) -> bool {
     let Schema::Record(built_in) = callmeter_schemas::avro::call_event_schema() else { return false };
+    built_in.fields.iter().any(|field| field.name == name && is_same(schema, &field.schema))
+}
+
+fn is_same(one: &Schema, other: &Schema) -> bool {
     // Equality compares what bytes mean but not the names of record fields; the canonical form compares names.
-    built_in.fields.iter().any(|field| {
-        field.name == name
-            && field.schema == *schema
-            && field.schema.canonical_form() == schema.canonical_form()
-    })
+    one == other && one.canonical_form() == other.canonical_form()
 }
 
 fn cost(named: &Named<'_>, schema: &Schema) -> Option<Step> {
@@ -231,13 +230,7 @@ fn run<'a>(step: &Step, input: &mut Input<'a>, fields: &mut Fields<'a>) -> Resul
                 return Err(Malformed::BadBranch);
             }
         }
-        Step::SkipItems(item) => {
-            while let Some(count) = input.block()? {
-                for _ in 0..count {
-                    run(item, input, fields)?;
-                }
-            }
-        }
+        Step::SkipItems(item) => input.items(|input| run(item, input, fields))?,
         Step::Union(branches) => {
             let branch = usize::try_from(input.long()?).map_err(|_| Malformed::BadBranch)?;
             match branches.get(branch) {

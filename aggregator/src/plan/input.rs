@@ -71,7 +71,7 @@ impl<'a> Input<'a> {
         let Some(next) = self.0.first_chunk() else { return self.long_by_byte() };
         let next = u64::from_le_bytes(*next);
         // The first byte without the bit that says that more follow.
-        let last = (!next & 0x8080_8080_8080_8080).trailing_zeros();
+        let last = (!next & HIGH).trailing_zeros();
         if last == u64::BITS {
             return self.long_by_byte();
         }
@@ -123,33 +123,32 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
+    /// The length of a text or of bytes.
+    #[inline(always)]
+    fn length(&mut self) -> Result<usize, Malformed> {
+        match self.0 {
+            // An even byte below 0x80 is twice the length.
+            [byte, rest @ ..] if byte & 0x81 == 0 => {
+                self.0 = rest;
+                Ok(usize::from(byte >> 1))
+            }
+            _ => usize::try_from(self.long()?).map_err(|_| Malformed::Short),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
-        let length = usize::try_from(self.long()?).map_err(|_| Malformed::Short)?;
+        let length = self.length()?;
         self.take(length)
     }
 
     /// A text, checked as UTF-8.
     #[inline(always)]
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
-        let length = match self.0 {
-            // An even byte below 0x80 is half of itself.
-            [byte, rest @ ..] if byte & 0x81 == 0 => {
-                self.0 = rest;
-                usize::from(byte >> 1)
-            }
-            _ => usize::try_from(self.long()?).map_err(|_| Malformed::Short)?,
-        };
+        let length = self.length()?;
         let from = self.0;
         let bytes = self.take(length)?;
-        let is_ascii = match from.first_chunk() {
-            // What follows a short text is cut off.
-            Some(word) if length <= 8 => {
-                (u64::from_le_bytes(*word) & HIGH).unbounded_shl(64 - 8 * length as u32) == 0
-            }
-            _ => is_ascii(bytes),
-        };
-        if is_ascii {
+        if is_ascii(from, length) {
             // SAFETY: ASCII is UTF-8.
             return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
         }
@@ -183,43 +182,48 @@ impl<'a> Input<'a> {
         }
         Ok((count > 0).then_some(count))
     }
+
+    /// Walks the items of an array or map to its end.
+    pub(super) fn items(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        while let Some(count) = self.block()? {
+            for _ in 0..count {
+                item(self)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn unzigzag(raw: u64) -> i64 {
     (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
-/// The bit of each byte that ASCII does not have.
+/// The highest bit of each byte: ASCII does not have it.
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// Whether bytes are ASCII, by words: nearly every text of an event is a few of them.
+/// Whether the first `length` bytes are ASCII, by words: nearly every text of an event is a few of them.
 #[inline(always)]
-fn is_ascii(bytes: &[u8]) -> bool {
-    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    // The last words overlap the first.
-    match bytes.len() {
-        0..8 => bytes.iter().fold(0, |all, byte| all | byte) < 0x80,
-        length @ 8..=16 => (word(0) | word(length - 8)) & HIGH == 0,
-        length @ 17..=32 => (word(0) | word(8) | word(length - 16) | word(length - 8)) & HIGH == 0,
-        _ => bytes.is_ascii(),
+fn is_ascii(from: &[u8], length: usize) -> bool {
+    let word = |at: usize| from[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word)) & HIGH;
+    match length {
+        // What follows a short text is cut off.
+        0..8 if from.len() >= 8 => word(0).unbounded_shl(64 - 8 * length as u32) == 0,
+        // The last words overlap the first.
+        8..=16 => word(0) | word(length - 8) == 0,
+        17..=32 => word(0) | word(8) | word(length - 16) | word(length - 8) == 0,
+        _ => from[..length].is_ascii(),
     }
 }
 
 /// Walks the items of an array or map that [`super::Fields::block`] handed out; none when it is empty.
 pub fn items<'a>(
     avro: &'a [u8],
-    mut item: impl FnMut(&mut Input<'a>) -> Result<(), Malformed>,
+    item: impl FnMut(&mut Input<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    if avro.is_empty() {
-        return Ok(());
-    }
-    let mut input = Input(avro);
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            item(&mut input)?;
-        }
-    }
-    Ok(())
+    if avro.is_empty() { Ok(()) } else { Input(avro).items(item) }
 }
 
 /// Walks the entries of a map of texts.

@@ -11,13 +11,12 @@ const USUAL_END: [u8; 16] = [0; 16];
 
 /// Reads one payload up to its last field.
 pub(super) fn read<'a>(input: &mut Input<'a>, fields: &mut Fields<'a>) -> Result<(), Malformed> {
-    let Fields { texts, numbers, .. } = fields;
     for place in [Text::Workspace, Text::Id] {
-        texts[place as usize] = Some(input.text()?);
+        fields.texts[place as usize] = Some(input.text()?);
     }
-    numbers[Number::Time as usize] = Some(input.long()?);
+    fields.numbers[Number::Time as usize] = Some(input.long()?);
     for place in [Text::Customer, Text::Integration, Text::Endpoint, Text::Tier, Text::Environment] {
-        texts[place as usize] = Some(input.text()?);
+        fields.texts[place as usize] = Some(input.text()?);
     }
     optional_text(Text::ErrorClass, input, fields)?;
     if input.is_some()? {
@@ -103,13 +102,9 @@ fn optional_long(place: Number, input: &mut Input<'_>, fields: &mut Fields<'_>) 
 /// The bytes of an array or map, walked.
 fn collection<'a>(
     input: &mut Input<'a>,
-    mut item: impl FnMut(&mut Input<'a>) -> Result<(), Malformed>,
+    item: impl FnMut(&mut Input<'a>) -> Result<(), Malformed>,
 ) -> Result<&'a [u8], Malformed> {
     let before = input.0;
-    while let Some(count) = input.block()? {
-        for _ in 0..count {
-            item(input)?;
-        }
-    }
+    input.items(item)?;
     Ok(&before[..before.len() - input.0.len()])
 }
