@@ -55,7 +55,7 @@ impl Amount {
             None => (false, text),
         };
         let (mantissa, exponent) = split_exponent(rest)?;
-        let (whole, fraction) = split(mantissa, |byte| byte == b'.').unwrap_or((mantissa, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !plain(whole) || !plain(fraction) {
             return Err(AmountError::Malformed);
@@ -66,19 +66,12 @@ impl Amount {
 }
 
 fn split_exponent(text: &str) -> Result<(&str, i32), AmountError> {
-    let Some((mantissa, exponent)) = split(text, |byte| matches!(byte, b'e' | b'E')) else {
-        return Ok((text, 0));
-    };
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Ok((text, 0)) };
     let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     if digits.is_empty() || digits.len() > 2 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AmountError::Malformed);
     }
     exponent.parse().map(|exponent| (mantissa, exponent)).map_err(|_| AmountError::Malformed)
-}
-
-/// What stands before and behind the first byte, an ASCII one, that is looked for.
-fn split(text: &str, is_wanted: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
-    text.bytes().position(is_wanted).map(|at| (&text[..at], &text[at + 1..]))
 }
 
 /// The integer of the digits of both parts × 10^`power`; a negative power only drops zeros.
@@ -89,7 +82,8 @@ fn scale(whole: &str, fraction: &str, power: i32) -> Result<i128, AmountError> {
     if digits().skip(kept).any(|digit| digit != b'0') {
         return Err(AmountError::TooFine);
     }
-    let (mut value, mut length) = (0_i128, power.max(0) as u32);
+    let (mut value, zeros) = (0_i128, power.max(0) as u32);
+    let mut length = zeros;
     for digit in digits().take(kept).skip_while(|digit| *digit == b'0') {
         length += 1;
         if length > MOST_DIGITS {
@@ -98,7 +92,7 @@ fn scale(whole: &str, fraction: &str, power: i32) -> Result<i128, AmountError> {
         value = 10 * value + i128::from(digit - b'0');
     }
     // Of zero no power is too large.
-    Ok(if value == 0 { 0 } else { value * 10_i128.pow(power.max(0) as u32) })
+    Ok(if value == 0 { 0 } else { value * 10_i128.pow(zeros) })
 }
 
 impl fmt::Display for Amount {

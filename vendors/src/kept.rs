@@ -82,11 +82,9 @@ pub fn may_keep_header(name: &str) -> bool {
 
 /// Letters and digits alone, in lower case.
 fn plain(name: &str) -> String {
-    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
-    let mut plain = Vec::with_capacity(name.len());
-    plain.extend(letters);
-    // Letters and digits are UTF-8.
-    String::from_utf8(plain).unwrap_or_default()
+    let mut plain = name.to_ascii_lowercase();
+    plain.retain(|letter| letter.is_ascii_alphanumeric());
+    plain
 }
 
 #[cfg(test)]
