@@ -4,8 +4,9 @@
 //! endpoint, tier and environment, and one on limits, which vendors and senders name. Names are kept as 64-bit hashes under a secret of the process.
 //! Promise: no clock; no more than [`MOST_NAMES`] hashes in memory (about 50 MB): beyond that the customers that
 //! came first in the day are forgotten, and their counts begin anew; few requests ever wait for each other. Not
-//! promised: bounds over several processes together, and bounds on names that were admitted before their customer was
-//! forgotten or the clock went back by a day.
+//! promised: bounds over several processes together, bounds on names that were admitted before their customer was
+//! forgotten or the clock went back by a day, and bounds on a sender who finds names with one hash: it is a fast one, not a
+//! cryptographic one.
 
 use callmeter_schemas::QuotaObservation;
 use foldhash::quality::RandomState;
