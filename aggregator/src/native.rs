@@ -5,6 +5,10 @@
 //! is left out: that is what ClickHouse takes an absent column for. Promise: every column has the block's number of rows, or
 //! writing panics in tests.
 
+/// Bytes for a row: more than nearly all have. What stays empty is only address space; growing would copy megabytes into
+/// memory that the system must clear first.
+const ROOM: usize = 1024;
+
 /// One block being written, column after column.
 #[derive(Debug)]
 pub struct Block {
@@ -17,7 +21,7 @@ pub struct Block {
 impl Block {
     /// A block of so many rows and fewer than 128 columns.
     pub fn new(rows: usize) -> Self {
-        let mut bytes = Vec::with_capacity(256 * rows + 1024);
+        let mut bytes = Vec::with_capacity(ROOM * rows + 4096);
         bytes.push(0);
         varint(rows, &mut bytes);
         Self { bytes, columns: 0, rows }

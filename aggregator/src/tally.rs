@@ -35,7 +35,12 @@ impl Tally {
     /// The counts of so many cells.
     pub fn counts(&self, cells: usize) -> Counts {
         let (ends, mut sorted) = self.by_cell(cells);
-        let mut counts = Counts { ends: Vec::with_capacity(cells), ..Counts::default() };
+        // Room for keys that all differ: what stays empty is only address space, and growing would copy all of it.
+        let mut counts = Counts {
+            ends: Vec::with_capacity(cells),
+            keys: Vec::with_capacity(sorted.len()),
+            calls: Vec::with_capacity(sorted.len()),
+        };
         let mut begin = 0;
         for end in ends {
             let keys = &mut sorted[begin..end];
