@@ -79,8 +79,7 @@ fn begin(assignment: &mut Assignment) -> Option<Reader> {
 /// Where counting stands; `None` when ClickHouse does not say.
 fn standing(assignment: &Assignment) -> Option<Standing> {
     let Assignment { lane, log, partition, .. } = assignment;
-    let unreadable = |error: &_| tracing::warn!(partition, error = %brief(error), "marker not readable");
-    unless_over(assignment, lane.store.standing(log, *partition))?.inspect_err(unreadable).ok()
+    unless_over(assignment, lane.standings.of(log, *partition))?
 }
 
 /// Reads and writes until told to stop, until the log is lost or until another source counts.

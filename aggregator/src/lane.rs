@@ -3,8 +3,17 @@
 //! Promise: nothing here changes while the process runs; workers share it without locks.
 
 use crate::{
-    books::Books, clickhouse::Store, config::AggregatorConfig, dead_letters::DeadLetters, fetch::Fetcher,
-    metrics::AggregatorMetrics, pace::Pace, progress::Board, rows::Owner, schema::Schemas,
+    books::Books,
+    clickhouse::{Standing, Store},
+    config::AggregatorConfig,
+    dead_letters::DeadLetters,
+    fetch::Fetcher,
+    gather::Gather,
+    metrics::AggregatorMetrics,
+    pace::Pace,
+    progress::Board,
+    rows::Owner,
+    schema::Schemas,
 };
 use std::{
     sync::{
@@ -28,6 +37,10 @@ pub(crate) struct Lane {
     pub books: Arc<Books>,
     /// Tables.
     pub store: Store,
+    /// Where partitions stand.
+    pub standings: Gather<Standing>,
+    /// Records that the ledgers of partitions do not tell of.
+    pub missing: Gather<i64>,
     /// Writer of dead letters.
     pub dead_letters: DeadLetters,
     /// Metrics.

@@ -5,9 +5,9 @@
 //! on, and a rebuild mends it while counting goes on.
 
 use crate::{
-    clickhouse::brief,
+    clickhouse::Store,
+    gather::Gather,
     lane::{Assignment, Lane},
-    rows::Owner,
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -17,6 +17,14 @@ use std::{
 /// A ClickHouse that was just started may not answer yet: it is asked again after this time, so many times.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
 const QUESTIONS: u32 = 20;
+
+/// Asks for the records that the ledgers of a source's partitions do not tell of.
+pub(crate) fn missing(store: Store) -> Gather<i64> {
+    Gather::new("ledgers", move |source: String, partitions: Vec<i32>| {
+        let store = store.clone();
+        async move { store.missing(&source, &partitions).await }
+    })
+}
 
 /// Compares the partition's ledger with its marker, and says when they differ.
 pub(crate) fn check(assignment: &Assignment) {
@@ -34,13 +42,7 @@ pub(crate) fn check(assignment: &Assignment) {
 
 /// Whether ClickHouse answered.
 async fn compare(lane: &Lane, source: &str, partition: i32) -> bool {
-    let missing = match lane.store.missing(Owner { src: source, part: partition }).await {
-        Ok(missing) => missing,
-        Err(error) => {
-            tracing::warn!(partition, error = %brief(&error), "ledger not compared with its marker yet");
-            return false;
-        }
-    };
+    let Some(missing) = lane.missing.of(source, partition).await else { return false };
     lane.metrics.ledger(partition, missing);
     if missing != 0 {
         tracing::error!(

@@ -40,6 +40,7 @@ mod dead_letters;
 pub mod decision;
 pub mod fetch;
 mod filling;
+mod gather;
 mod general;
 pub mod group;
 mod identity;

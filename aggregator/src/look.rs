@@ -3,8 +3,9 @@
 //! Promise: they are told together, and only while the topic is the one that the marker belongs to.
 
 use crate::{
-    clickhouse::{Standing, brief},
+    clickhouse::{Standing, Store},
     fetch::FetchError,
+    gather::Gather,
     identity,
     lane::Lane,
     recovery::Event,
@@ -25,11 +26,18 @@ impl From<Event> for Report {
     }
 }
 
+/// Asks where the partitions of a log stand.
+pub(crate) fn standings(store: Store) -> Gather<Standing> {
+    Gather::new("markers", move |log: String, partitions: Vec<i32>| {
+        let store = store.clone();
+        async move { store.standings(&log, &partitions).await }
+    })
+}
+
 /// Where the partition stands, and what its log holds; `None` when something does not answer, or when the topic was made
 /// anew since: its offsets are not those of the marker, and the pipeline begins with it soon.
 pub(crate) async fn look(lane: &Lane, log: String, partition: i32) -> Option<Report> {
-    let unreadable = |error| tracing::warn!(partition, error = %brief(&error), "marker not readable");
-    let standing = lane.store.standing(&log, partition).await.map_err(unreadable).ok()?;
+    let standing = lane.standings.of(&log, partition).await?;
     let fetcher = Arc::clone(&lane.fetcher);
     let asked = tokio::task::spawn_blocking(move || {
         let bounds = fetcher.bounds(partition)?;

@@ -80,10 +80,7 @@ impl Operators {
         let (name, known) = asked.await.map_err(|_| OperatorError::Unclear)??;
         let name = name.ok_or(OperatorError::NoTopic(topics::CALLS))?;
         let mut told = self.store.told(&name).await?;
-        let mut standings = BTreeMap::new();
-        for partition in known {
-            standings.insert(partition, self.store.standing(&name, partition).await?);
-        }
+        let mut standings = self.store.standings(&name, &known).await?;
         // Markers first: against older bounds a log that is just being counted would look truncated.
         let fetcher = Arc::clone(&self.fetcher);
         let asked = tokio::task::spawn_blocking(move || {

@@ -16,6 +16,7 @@ use crate::{
     group::{Change, Member, Membership},
     identity,
     lane::{Lane, Worker},
+    ledger, look,
     metrics::{AggregatorMetrics, PartitionLabel},
     progress::Board,
     publish::publish,
@@ -142,12 +143,15 @@ pub(crate) fn lane(
         })?;
         further.insert(id.clone(), text);
     }
+    let store = Store::new(clickhouse, std_duration(config.insert_timeout));
     Ok(Lane {
         config: config.clone(),
         fetcher: fetcher(config, kafka)?,
         schemas: Arc::new(Schemas::new(&further)?),
         books: Arc::new(Books::load(config.prices.as_deref()).map_err(AggregatorError::Prices)?),
-        store: Store::new(clickhouse, std_duration(config.insert_timeout)),
+        standings: look::standings(store.clone()),
+        missing: ledger::missing(store.clone()),
+        store,
         dead_letters: DeadLetters::new(kafka)?,
         metrics,
         pace: Arc::default(),

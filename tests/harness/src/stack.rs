@@ -236,8 +236,7 @@ impl Stack {
 
     /// What a statement answers, or why it does not.
     pub async fn try_ask(&self, statement: &str) -> Result<String, String> {
-        let url =
-            format!("{}/?database=callmeter&{QUESTION_SETTINGS}", self.clickhouse);
+        let url = format!("{}/?database=callmeter&{QUESTION_SETTINGS}", self.clickhouse);
         let request = self.http.post(url).basic_auth(callmeter_engines::ADMIN_USER, Some(PASSWORD));
         let request = request.body(statement.to_owned()).timeout(Duration::from_secs(60));
         let answer = request.send().await.map_err(|error| format!("{statement}: {error}"))?;
