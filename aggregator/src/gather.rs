@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Most partitions of one question.
 const MOST: usize = 1_000;
 
-/// Where questions about partitions wait.
+/// Where questions about partitions wait; few, since every worker waits for its answers.
 pub(crate) struct Gather<V> {
     waiting: mpsc::UnboundedSender<Wanted<V>>,
 }
