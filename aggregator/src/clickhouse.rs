@@ -114,8 +114,7 @@ impl Store {
     }
 
     async fn ask(&self, query: clickhouse::query::Query, owner: Owner<'_>) -> Result<i64, Error> {
-        let query = query.param("src", owner.src).param("part", owner.part);
-        tokio::time::timeout(QUESTION_TIMEOUT, query.fetch_one()).await.unwrap_or(Err(Error::TimedOut))
+        in_time(query.param("src", owner.src).param("part", owner.part).fetch_one()).await
     }
 
     /// Inserts the block of a batch of this range.
@@ -234,22 +233,20 @@ impl Store {
             "INSERT INTO calls_positions SETTINGS async_insert = 0 VALUES ({src:String}, {part:Int32}, {next:Int64})",
         );
         let position = position.param("src", owner.src).param("part", owner.part).param("next", next);
-        tokio::time::timeout(QUESTION_TIMEOUT, position.execute()).await.unwrap_or(Err(Error::TimedOut))
+        in_time(position.execute()).await
     }
 
     /// Ids of the price books that were published, the newest first.
     pub async fn published_books(&self) -> Result<Vec<String>, Error> {
         let query = "SELECT book FROM price_books GROUP BY book ORDER BY max(published_at) DESC";
-        let books = self.client.query(query).fetch_all();
-        tokio::time::timeout(QUESTION_TIMEOUT, books).await.unwrap_or(Err(Error::TimedOut))
+        in_time(self.client.query(query).fetch_all()).await
     }
 
     /// Lines of all price books that were published.
     pub async fn published_lines(&self) -> Result<Vec<PublishedLine>, Error> {
         let query = "SELECT DISTINCT toString(line) AS line, toString(integration) AS integration, \
             toString(currency) AS currency, toString(pool) AS pool FROM price_lines";
-        let lines = self.client.query(query).fetch_all();
-        tokio::time::timeout(QUESTION_TIMEOUT, lines).await.unwrap_or(Err(Error::TimedOut))
+        in_time(self.client.query(query).fetch_all()).await
     }
 
     /// Publishes a book, now the newest: its prices that depend on the month's use, for the view that prices usage,
@@ -287,8 +284,13 @@ impl Store {
         let query = progress
             .iter()
             .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
-        tokio::time::timeout(QUESTION_TIMEOUT, query.execute()).await.unwrap_or(Err(Error::TimedOut))
+        in_time(query.execute()).await
     }
+}
+
+/// The answer to a question, or that it took too long.
+async fn in_time<T>(question: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(QUESTION_TIMEOUT, question).await.unwrap_or(Err(Error::TimedOut))
 }
 
 /// One row of `price_lines`.

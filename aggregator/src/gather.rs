@@ -30,7 +30,7 @@ impl<V> Clone for Gather<V> {
     }
 }
 
-impl<V: Clone + Send + Sync + 'static> Gather<V> {
+impl<V: Clone + Send + 'static> Gather<V> {
     /// Puts questions by `ask`, on a task of its own: who no longer waits for an answer holds up nobody. `what` names in the log
     /// what could not be read.
     pub(crate) fn new<A>(
@@ -40,24 +40,16 @@ impl<V: Clone + Send + Sync + 'static> Gather<V> {
     where
         A: Future<Output = Result<BTreeMap<i32, V>, Error>> + Send,
     {
-        let (waiting, mut asked) = mpsc::unbounded_channel::<Wanted<V>>();
+        let (waiting, mut asked) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut wanted = Vec::new();
             while asked.recv_many(&mut wanted, MOST).await > 0 {
-                let mut by_log = BTreeMap::<_, Vec<_>>::new();
-                for Wanted { log, partition, answer } in wanted.drain(..) {
-                    by_log.entry(log).or_default().push((partition, answer));
-                }
-                for (log, waiting) in by_log {
-                    let partitions = waiting.iter().map(|(partition, _)| *partition).collect();
-                    let answers = ask(log, partitions).await.unwrap_or_else(|error| {
-                        tracing::warn!(partitions = waiting.len(), error = %brief(&error), "{what} not readable");
-                        BTreeMap::new()
-                    });
-                    for (partition, waits) in waiting {
-                        if let Some(answer) = answers.get(&partition) {
-                            // Who asked may have lost the partition meanwhile.
-                            let _ = waits.send(answer.clone());
+                for (log, waiting) in by_log(wanted.drain(..)) {
+                    let partitions: Vec<_> = waiting.iter().map(|wanted| wanted.partition).collect();
+                    match ask(log, partitions).await {
+                        Ok(answers) => hand_out(&answers, waiting),
+                        Err(error) => {
+                            tracing::warn!(partitions = waiting.len(), error = %brief(&error), "{what} not readable");
                         }
                     }
                 }
@@ -71,6 +63,23 @@ impl<V: Clone + Send + Sync + 'static> Gather<V> {
         let (answer, answered) = oneshot::channel();
         self.waiting.send(Wanted { log: log.to_owned(), partition, answer }).ok()?;
         answered.await.ok()
+    }
+}
+
+fn by_log<V>(wanted: impl Iterator<Item = Wanted<V>>) -> BTreeMap<String, Vec<Wanted<V>>> {
+    let mut by_log = BTreeMap::<_, Vec<_>>::new();
+    for wanted in wanted {
+        by_log.entry(wanted.log.clone()).or_default().push(wanted);
+    }
+    by_log
+}
+
+fn hand_out<V: Clone>(answers: &BTreeMap<i32, V>, waiting: Vec<Wanted<V>>) {
+    for Wanted { partition, answer, .. } in waiting {
+        if let Some(found) = answers.get(&partition) {
+            // Who asked may have lost the partition meanwhile.
+            let _ = answer.send(found.clone());
+        }
     }
 }
 

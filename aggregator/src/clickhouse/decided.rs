@@ -2,7 +2,7 @@
 //!
 //! Promise: a decision lands under the guards of every insert of the aggregator, as one block or not at all.
 
-use super::{QUESTION_TIMEOUT, Store, Target, standing::successors};
+use super::{Store, Target, in_time, standing::successors};
 use crate::{
     decision::{self, Decision, Guard},
     recovery::Answer,
@@ -45,18 +45,15 @@ impl Store {
             ON p.source = d.src WHERE kind = 'genesis' AND src != {log:String} AND NOT startsWith(src, {next:String}) \
             GROUP BY source ORDER BY max(p.seen) DESC, source LIMIT 1";
         let question = self.client.query(question).param("log", log).param("next", successors(log));
-        let found = question.fetch_optional::<String>();
-        let found = tokio::time::timeout(QUESTION_TIMEOUT, found).await.unwrap_or(Err(Error::TimedOut))?;
-        Ok(found.unwrap_or_default())
+        Ok(in_time(question.fetch_optional()).await?.unwrap_or_default())
     }
 
     /// Why aggregators said last that partitions of a log wait for an operator.
     pub(crate) async fn told(&self, log: &str) -> Result<BTreeMap<i32, String>, Error> {
         let question = "SELECT partition, stopped FROM partition_progress FINAL \
             WHERE source = {log:String} AND stopped != ''";
-        let found = self.client.query(question).param("log", log).fetch_all::<(i32, String)>();
-        let found = tokio::time::timeout(QUESTION_TIMEOUT, found).await.unwrap_or(Err(Error::TimedOut))?;
-        Ok(found.into_iter().collect())
+        let question = self.client.query(question).param("log", log);
+        Ok(in_time(question.fetch_all::<(i32, String)>()).await?.into_iter().collect())
     }
 
     /// Takes back that a partition waits for an operator, also while no aggregator runs that would.
@@ -65,6 +62,6 @@ impl Store {
             SETTINGS async_insert = 0 SELECT source, partition, counted_up_to, lag_records, now64(3), '' \
             FROM partition_progress FINAL WHERE source = {log:String} AND partition = {part:Int32} AND stopped != ''";
         let statement = self.client.query(statement).param("log", log).param("part", partition);
-        tokio::time::timeout(QUESTION_TIMEOUT, statement.execute()).await.unwrap_or(Err(Error::TimedOut))
+        in_time(statement.execute()).await
     }
 }

@@ -3,7 +3,7 @@
 //! Marker and rows of a batch land together, and a server that keeps what it acknowledged keeps both. One that lost parts
 //! of older batches still shows the newest marker, so that counting would go on over the hole and nobody would say so.
 
-use super::{QUESTION_TIMEOUT, Store};
+use super::{Store, in_time};
 use clickhouse::error::Error;
 use std::collections::BTreeMap;
 
@@ -24,8 +24,7 @@ impl Store {
     /// below 0: so many are told of twice.
     pub(crate) async fn missing(&self, src: &str, parts: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
         let question = self.client.query(MISSING).param("src", src).param("parts", parts);
-        let found = tokio::time::timeout(QUESTION_TIMEOUT, question.fetch_all::<(i32, i64)>());
-        let found = found.await.unwrap_or(Err(Error::TimedOut))?;
+        let found = in_time(question.fetch_all::<(i32, i64)>()).await?;
         // What has no row has nothing that could be missing.
         Ok(parts.iter().map(|part| (*part, 0)).chain(found).collect())
     }

@@ -6,13 +6,13 @@
 //! Promise: one question for all partitions, answered from rows of kind genesis and mark alone,
 //! which stand first in the primary key and are few.
 
-use super::{QUESTION_TIMEOUT, Store};
+use super::{Store, in_time};
 use clickhouse::{Row, error::Error};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// -1 stands for no genesis: `min` over none would be 0 and pass for an offset.
-const STANDINGS: &str = "SELECT groupArray((part, newest, marker, genesis)) AS found, \
+const STANDINGS: &str = "SELECT groupArray((part, newest, marker, genesis)) AS marked, \
     assumeNotNull((SELECT (toUInt8(countIf(mine) = 0 AND count() > 0), maxIf(replaced, mine), groupUniqArrayIf(part, mine)) \
         FROM (SELECT part, src = {log:String} OR startsWith(src, {next:String}) AS mine, toInt32OrZero(note) AS replaced \
             FROM deltas WHERE kind = 'genesis'))) AS begun \
@@ -39,23 +39,23 @@ pub struct Standing {
 }
 
 #[derive(Row, Deserialize)]
-struct Answer {
+struct Found {
     /// Partition, newest source, marker and genesis.
-    found: Vec<(i32, String, i64, i64)>,
+    marked: Vec<(i32, String, i64, i64)>,
     /// What the rows of kind genesis tell of the log as a whole: whether another was begun and this one was not; the partitions
     /// that this one had when it was accepted in another's place, or 0; and its partitions that have a genesis.
     begun: (u8, i32, Vec<i32>),
 }
 
-impl Answer {
-    /// Where each partition stands. Those that are not found have no marker.
+impl Found {
+    /// Where each partition stands. Those that are not among the marked have no marker.
     fn standings(self, log: &str, parts: &[i32]) -> BTreeMap<i32, Standing> {
         let (another, accepted, begun) = self.begun;
         let standing = |part: i32, source: &str, marker, genesis| {
             let replaced = !begun.contains(&part) && (another != 0 || accepted > part);
             (part, Standing { source: source.to_owned(), marker, genesis, replaced })
         };
-        let known = self.found.iter().map(|(part, source, marker, genesis)| {
+        let known = self.marked.iter().map(|(part, source, marker, genesis)| {
             standing(*part, source, Some(*marker), Some(*genesis).filter(|genesis| *genesis >= 0))
         });
         parts.iter().map(|part| standing(*part, log, None, None)).chain(known).collect()
@@ -66,9 +66,8 @@ impl Store {
     /// Where the counting of a log's partitions stands, of each that is asked for.
     pub async fn standings(&self, log: &str, parts: &[i32]) -> Result<BTreeMap<i32, Standing>, Error> {
         let question = self.client.query(STANDINGS).param("log", log).param("next", successors(log));
-        let answer = question.param("parts", parts).fetch_one::<Answer>();
-        let answer = tokio::time::timeout(QUESTION_TIMEOUT, answer).await.unwrap_or(Err(Error::TimedOut))?;
-        Ok(answer.standings(log, parts))
+        let found = in_time(question.param("parts", parts).fetch_one::<Found>()).await?;
+        Ok(found.standings(log, parts))
     }
 }
 
