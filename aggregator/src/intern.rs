@@ -6,32 +6,59 @@
 
 use crate::dedup::hash64;
 use hashbrown::HashTable;
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 /// The series of one partition, of N dimensions each.
 #[derive(Debug, Default)]
 pub struct Interner<const N: usize> {
-    /// Each series: where each of its texts ends, 16 bits each, and the texts one after the other.
-    arena: Vec<u8>,
-    /// Where each begins.
-    starts: Vec<usize>,
-    /// A part of the hash and the number of each: with the first, looking touches few series but the right one.
-    table: HashTable<(u32, u32)>,
-    /// What is being looked for, as in the arena.
+    /// Each series: its number, where each of its texts ends, 16 bits each, and the texts one after the other. Pages never
+    /// move: growing would copy all of them into new memory.
+    pages: Vec<Vec<u8>>,
+    /// Where each begins, by number.
+    starts: Vec<Place>,
+    /// A part of the hash of each and where it begins: with the first, looking touches few series but the right one.
+    table: HashTable<(u32, Place)>,
+    /// What is being looked for, as in the pages but without numbers.
     wanted_arena: Vec<u8>,
     wanted: Vec<Wanted>,
+    likely: Vec<Option<Place>>,
+}
+
+/// Where a series begins: page and byte.
+#[derive(Clone, Copy, Debug)]
+struct Place(u32);
+
+/// Bytes of a page; a series never spans two.
+const PAGE: usize = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = 20;
+
+impl Place {
+    fn new(page: usize, byte: usize) -> Self {
+        Self((page << PAGE_BITS | byte).try_into().expect("a batch names less than 4 GiB of series"))
+    }
+
+    /// What begins here, up to the end of the page.
+    fn of(self, pages: &[Vec<u8>]) -> &[u8] {
+        &pages[(self.0 >> PAGE_BITS) as usize][self.0 as usize % PAGE..]
+    }
+}
+
+/// The number of a series and what follows it.
+fn numbered(series: &[u8]) -> (u32, &[u8]) {
+    let (number, rest) = series.split_first_chunk().expect("every series begins with its number");
+    (u32::from_le_bytes(*number), rest)
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     hash: u64,
-    /// Its place in the arena of what is looked for.
+    /// Where it stands among what is looked for.
     start: usize,
     end: usize,
 }
 
 impl<const N: usize> Interner<N> {
-    /// Bytes before the texts of a series.
+    /// Bytes between the number and the texts of a series.
     const ENDS: usize = N * size_of::<u16>();
 
     /// The number of the series that has these texts, each of at most 8,191 bytes.
@@ -47,18 +74,18 @@ impl<const N: usize> Interner<N> {
         self.wanted.clear();
         self.wanted_arena.clear();
         texts.for_each(|texts| self.want(texts));
-        let likely =
-            |hash| self.table.find(hash, |(known, _)| *known == tag(hash)).map(|(_, number)| *number);
-        numbers.clear();
-        numbers.extend(self.wanted.iter().map(|wanted| likely(wanted.hash).unwrap_or(u32::MAX)));
-        for number in &*numbers {
-            black_box(self.starts.get(*number as usize).map(|start| self.arena[*start]));
+        let Self { pages, table, wanted, likely, .. } = self;
+        let by_tag = |hash| table.find(hash, |(known, _)| *known == tag(hash)).map(|(_, place)| *place);
+        likely.clear();
+        likely.extend(wanted.iter().map(|wanted| by_tag(wanted.hash)));
+        for place in likely.iter().flatten() {
+            black_box(place.of(pages)[0]);
         }
-        for (at, number) in numbers.iter_mut().enumerate() {
+        numbers.clear();
+        for at in 0..self.wanted.len() {
             // Another series may have the same tag, and an earlier one of these may have been the first of its series.
-            if *number == u32::MAX || !self.is(*number, at) {
-                *number = self.known(at).unwrap_or_else(|| self.insert(at));
-            }
+            let likely = self.likely[at].and_then(|place| self.same(place, at));
+            numbers.push(likely.or_else(|| self.known(at)).unwrap_or_else(|| self.insert(at)));
         }
     }
 
@@ -78,51 +105,72 @@ impl<const N: usize> Interner<N> {
 
     fn known(&self, at: usize) -> Option<u32> {
         let hash = self.wanted[at].hash;
-        let same = |(known, number): &(u32, u32)| *known == tag(hash) && self.is(*number, at);
-        self.table.find(hash, same).map(|(_, number)| *number)
+        let mut number = None;
+        self.table.find(hash, |(known, place)| {
+            *known == tag(hash) && {
+                number = self.same(*place, at);
+                number.is_some()
+            }
+        });
+        number
     }
 
-    fn is(&self, number: u32, at: usize) -> bool {
+    /// The number of the series at a place when it is the one that is looked for.
+    fn same(&self, place: Place, at: usize) -> Option<u32> {
         let Wanted { start, end, .. } = self.wanted[at];
-        let known = self.starts[number as usize];
+        let (number, known) = numbered(place.of(&self.pages));
         // Where texts end stands first: what begins alike and is as long is the same series.
-        self.arena.get(known..known + end - start) == Some(&self.wanted_arena[start..end])
+        (known.get(..end - start) == Some(&self.wanted_arena[start..end])).then_some(number)
     }
 
     fn insert(&mut self, at: usize) -> u32 {
         let Wanted { hash, start, end } = self.wanted[at];
         let number = self.starts.len() as u32;
-        self.starts.push(self.arena.len());
-        self.arena.extend_from_slice(&self.wanted_arena[start..end]);
-        let (arena, starts) = (&self.arena, &self.starts);
-        self.table.insert_unique(hash, (tag(hash), number), |(_, number)| {
-            let start = starts[*number as usize];
-            let length = Self::ENDS + Self::end(arena, start, N - 1);
-            hash64(&arena[start..start + length])
+        let place = self.append(number, start..end);
+        self.starts.push(place);
+        let pages = &self.pages;
+        self.table.insert_unique(hash, (tag(hash), place), |(_, place)| {
+            let (_, series) = numbered(place.of(pages));
+            hash64(&series[..Self::ENDS + Self::end(series, N - 1)])
         });
         number
     }
 
-    /// Where a text of the series that begins here ends, among its texts.
-    fn end(arena: &[u8], start: usize, dimension: usize) -> usize {
-        let at = start + dimension * size_of::<u16>();
-        u16::from_le_bytes([arena[at], arena[at + 1]]).into()
+    /// Writes a series that is looked for behind the others.
+    fn append(&mut self, number: u32, wanted: Range<usize>) -> Place {
+        let bytes = size_of::<u32>() + wanted.len();
+        if self.pages.last().is_none_or(|page| page.len() + bytes > PAGE) {
+            self.pages.push(Vec::with_capacity(PAGE));
+        }
+        let last = self.pages.len() - 1;
+        let page = &mut self.pages[last];
+        let place = Place::new(last, page.len());
+        page.extend_from_slice(&number.to_le_bytes());
+        page.extend_from_slice(&self.wanted_arena[wanted]);
+        place
+    }
+
+    /// Where a text of a series ends, among its texts.
+    fn end(series: &[u8], dimension: usize) -> usize {
+        let at = dimension * size_of::<u16>();
+        u16::from_le_bytes([series[at], series[at + 1]]).into()
     }
 
     /// The dimensions of a series.
     pub fn texts(&self, number: u32) -> [&[u8]; N] {
-        let start = self.starts[number as usize];
-        let texts = &self.arena[start + Self::ENDS..];
+        let (_, series) = numbered(self.starts[number as usize].of(&self.pages));
+        let texts = &series[Self::ENDS..];
         let mut begin = 0;
         std::array::from_fn(|dimension| {
-            let end = Self::end(&self.arena, start, dimension);
+            let end = Self::end(series, dimension);
             &texts[std::mem::replace(&mut begin, end)..end]
         })
     }
 
     /// Bytes held, near enough for a bound.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.starts.len() * (size_of::<usize>() + 2 * size_of::<(u32, u32)>())
+        let series = size_of::<Place>() + 2 * size_of::<(u32, Place)>();
+        self.pages.iter().map(Vec::len).sum::<usize>() + self.starts.len() * series
     }
 
     /// Forgets every series; numbers given out before mean nothing afterwards.
