@@ -54,7 +54,7 @@ impl Default for AggregatorConfig {
             session_timeout: SignedDuration::from_secs(6),
             duplicate_horizon: 1_000_000,
             max_batch_keys: 50_000,
-            max_batch_records: 500_000,
+            max_batch_records: 1_000_000,
             fetch_ahead_bytes: 8 << 20,
             insert_timeout: SignedDuration::from_secs(30),
             poison_flood: 10_000,

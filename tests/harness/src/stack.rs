@@ -217,12 +217,17 @@ impl Stack {
 
     /// The value of a metric of a role; labels belong to the name.
     pub async fn metric(&self, at: usize, name: &str) -> Result<f64, String> {
-        let url = format!("http://{}/metrics", self.roles[at].metrics);
-        let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
-        let text = answer.text().await.map_err(|error| error.to_string())?;
+        let text = self.metrics(&self.roles[at]).await?;
         let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(metric, _)| metric == name));
         let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
         value.ok_or_else(|| format!("no {name} in {text}"))
+    }
+
+    /// All metrics of a role, as it tells them.
+    pub async fn metrics(&self, role: &Role) -> Result<String, String> {
+        let url = format!("http://{}/metrics", role.metrics);
+        let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
+        answer.text().await.map_err(|error| error.to_string())
     }
 
     /// Runs a statement that answers nothing.
