@@ -11,6 +11,7 @@ use crate::{
     vendor::Vendor,
 };
 use callmeter_documents::{Problem, Problems};
+use foldhash::fast::RandomState;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, LazyLock},
@@ -21,9 +22,9 @@ use std::{
 pub struct Catalogue {
     vendors: Vec<Arc<Vendor>>,
     hosts: Hosts,
-    names: HashMap<Box<str>, usize>,
+    names: HashMap<Box<str>, usize, RandomState>,
     unknown: Arc<Vendor>,
-    headers: HashSet<Box<str>>,
+    headers: HashSet<Box<str>, RandomState>,
 }
 
 /// The built-in profiles are read once in a process; they never change.
@@ -73,7 +74,7 @@ impl Catalogue {
 
     /// Earlier vendors have what later ones claim as well.
     fn join(vendors: Vec<Arc<Vendor>>) -> Self {
-        let (mut hosts, mut names) = (Hosts::default(), HashMap::new());
+        let (mut hosts, mut names) = (Hosts::default(), HashMap::default());
         for (place, vendor) in vendors.iter().enumerate() {
             names.entry(vendor.profile.integration.as_str().into()).or_insert(place);
             for host in &vendor.profile.hosts {

@@ -4,6 +4,7 @@
 //! per label of the host, however many profiles there are. An exact host wins over a suffix, a longer suffix over a
 //! shorter, and on one host the longest path prefix.
 
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// A claim in parts.
@@ -26,7 +27,7 @@ impl<'c> Claim<'c> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts {
     /// By host or `.suffix`: prefixes, longest first, with the vendor and the claim as it is written.
-    claims: HashMap<Box<str>, Vec<Owned>>,
+    claims: HashMap<Box<str>, Vec<Owned>, RandomState>,
 }
 
 #[derive(Clone, Debug)]

@@ -19,10 +19,20 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
+const MARK: u8 = 1;
+const SLASH: u8 = 2;
+/// What a URL or a path must hold to have a user, a query string or a fragment.
+const MARKS: [u8; 256] = {
+    let mut marks = [0; 256];
+    (marks[b'?' as usize], marks[b'#' as usize], marks[b'@' as usize]) = (MARK, MARK, MARK);
+    marks[b'/' as usize] = SLASH;
+    marks
+};
+
 /// A text in which every URL and every path has lost its user, query string and fragment.
 pub fn without_urls_secrets(text: &str) -> Cow<'_, str> {
     // Most texts are a word or two: one look rules URLs out.
-    if !text.contains(['?', '#', '@']) || !text.contains('/') {
+    if text.bytes().fold(0, |seen, byte| seen | MARKS[usize::from(byte)]) != MARK | SLASH {
         return Cow::Borrowed(text);
     }
     let kept = if text.starts_with('/') { without_query(text) } else { text };
@@ -44,7 +54,7 @@ fn ends_url(c: char) -> bool {
 fn without_url_secrets(word: &str) -> Cow<'_, str> {
     // A path may begin with the authority of a URL or hold a whole one.
     let slashes = word.starts_with("//").then_some(0);
-    let Some(start) = slashes.or_else(|| word.find("://").map(|at| at + 1)).map(|at| at + 2) else {
+    let Some(start) = slashes.map(|at| at + 2).or_else(|| behind_scheme(word)) else {
         return Cow::Borrowed(if word.starts_with('/') { without_query(word) } else { word });
     };
     let before = &word[..start];
@@ -57,6 +67,11 @@ fn without_url_secrets(word: &str) -> Cow<'_, str> {
         true => Cow::Borrowed(&word[..start + bare.len()]),
         false => Cow::Owned([before, rest].concat()),
     }
+}
+
+/// Where the authority of a URL begins.
+fn behind_scheme(text: &str) -> Option<usize> {
+    text.as_bytes().windows(3).position(|three| three == b"://").map(|at| at + 3)
 }
 
 /// What follows the user of a URL, of which `rest` is authority and path.
@@ -84,8 +99,9 @@ pub fn path(text: &str) -> Cow<'_, str> {
 
 /// Host and path of a URL; `None` when it names no host. What begins with `/` is a path, whatever stands in it.
 pub fn split_url(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = without_query(url).split_once("://")?;
-    if scheme.contains('/') {
+    let url = without_query(url);
+    let (scheme, rest) = url.split_at(behind_scheme(url)?);
+    if scheme[..scheme.len() - 2].contains('/') {
         return None;
     }
     let (authority, path) = match rest.find('/') {
@@ -99,6 +115,10 @@ pub fn split_url(url: &str) -> Option<(&str, &str)> {
 /// A host without scheme, user, port, final dots and whatever follows it. What holds anything but letters, digits, `-`,
 /// `_` and dots and is no IPv6 address is none and becomes empty: it may be a piece of a password.
 pub fn host(authority: &str) -> &str {
+    // Nearly every host is a bare name.
+    if authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
+        return authority.trim_end_matches('.');
+    }
     let authority = authority.trim();
     let rest = authority.split_once("://").map_or(authority, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
