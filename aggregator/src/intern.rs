@@ -16,7 +16,7 @@ pub struct Interner<const N: usize> {
     pages: Vec<Vec<u8>>,
     /// Where each begins, by number.
     starts: Vec<Place>,
-    /// A part of the hash of each and where it begins: with the first, looking touches few series but the right one.
+    /// The tag of each and where it begins: by its tag, looking touches few series but the right one, and growing none.
     table: HashTable<(u32, Place)>,
     /// What is being looked for, as in the pages but without numbers.
     wanted_arena: Vec<u8>,
@@ -51,7 +51,7 @@ fn numbered(series: &[u8]) -> (u32, &[u8]) {
 
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
-    hash: u64,
+    tag: u32,
     /// Where it stands among what is looked for.
     start: usize,
     end: usize,
@@ -75,9 +75,9 @@ impl<const N: usize> Interner<N> {
         self.wanted_arena.clear();
         texts.for_each(|texts| self.want(texts));
         let Self { pages, table, wanted, likely, .. } = self;
-        let by_tag = |hash| table.find(hash, |(known, _)| *known == tag(hash)).map(|(_, place)| *place);
+        let by_tag = |tag| table.find(hash(tag), |(known, _)| *known == tag).map(|(_, place)| *place);
         likely.clear();
-        likely.extend(wanted.iter().map(|wanted| by_tag(wanted.hash)));
+        likely.extend(wanted.iter().map(|wanted| by_tag(wanted.tag)));
         for place in likely.iter().flatten() {
             black_box(place.of(pages)[0]);
         }
@@ -100,14 +100,15 @@ impl<const N: usize> Interner<N> {
         for text in texts.iter().filter(|text| !text.is_empty()) {
             arena.extend_from_slice(text.as_bytes());
         }
-        self.wanted.push(Wanted { hash: hash64(&arena[start..]), start, end: arena.len() });
+        let tag = hash64(&arena[start..]) as u32;
+        self.wanted.push(Wanted { tag, start, end: arena.len() });
     }
 
     fn known(&self, at: usize) -> Option<u32> {
-        let hash = self.wanted[at].hash;
+        let tag = self.wanted[at].tag;
         let mut number = None;
-        self.table.find(hash, |(known, place)| {
-            *known == tag(hash) && {
+        self.table.find(hash(tag), |(known, place)| {
+            *known == tag && {
                 number = self.same(*place, at);
                 number.is_some()
             }
@@ -124,15 +125,11 @@ impl<const N: usize> Interner<N> {
     }
 
     fn insert(&mut self, at: usize) -> u32 {
-        let Wanted { hash, start, end } = self.wanted[at];
+        let Wanted { tag, start, end } = self.wanted[at];
         let number = self.starts.len() as u32;
         let place = self.append(number, start..end);
         self.starts.push(place);
-        let pages = &self.pages;
-        self.table.insert_unique(hash, (tag(hash), place), |(_, place)| {
-            let (_, series) = numbered(place.of(pages));
-            hash64(&series[..Self::ENDS + Self::end(series, N - 1)])
-        });
+        self.table.insert_unique(hash(tag), (tag, place), |(tag, _)| hash(*tag));
         number
     }
 
@@ -179,7 +176,52 @@ impl<const N: usize> Interner<N> {
     }
 }
 
-/// Bits of a hash by which a table neither chooses a slot nor tells slots apart.
-fn tag(hash: u64) -> u32 {
-    (hash >> 24) as u32
+/// Spreads a tag over the bits by which a table chooses a slot and tells slots apart.
+fn hash(tag: u32) -> u64 {
+    // Fibonacci hashing; hashbrown takes its own tag from the top bits and the slot from the low ones.
+    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equal_texts_have_one_number_and_others_another(
+            chunks in prop::collection::vec(prop::collection::vec(("[ab]{0,2}", "[ab]{0,2}"), 1..20), 1..5),
+        ) {
+            let (mut interner, mut defined) = (Interner::<2>::default(), Vec::new());
+            for chunk in &chunks {
+                let mut numbers = Vec::new();
+                interner.numbers(chunk.iter().map(|(one, other)| [one.as_str(), other]), &mut numbers);
+                for (texts, number) in chunk.iter().zip(numbers) {
+                    let wanted = defined.iter().position(|known| *known == texts).unwrap_or(defined.len());
+                    if wanted == defined.len() {
+                        defined.push(texts);
+                    }
+                    prop_assert_eq!(number as usize, wanted);
+                    prop_assert_eq!(interner.number([&texts.0, &texts.1]), number);
+                }
+            }
+            for (number, (one, other)) in defined.into_iter().enumerate() {
+                prop_assert_eq!(interner.texts(number as u32), [one.as_bytes(), other.as_bytes()]);
+            }
+        }
+    }
+
+    #[test]
+    fn series_of_many_pages_keep_their_texts() {
+        let text = |series: usize| format!("{series:08191}");
+        let mut interner = Interner::<1>::default();
+        for series in 0..3 * PAGE / 8_191 {
+            assert_eq!(interner.number([&text(series)]) as usize, series);
+        }
+        assert!(interner.pages.len() > 2 && interner.bytes() > 2 * PAGE);
+        for series in 0..3 * PAGE / 8_191 {
+            assert_eq!(interner.number([&text(series)]) as usize, series);
+            assert_eq!(interner.texts(series as u32), [text(series).as_bytes()]);
+        }
+    }
 }
