@@ -158,6 +158,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_form_is_found_at_the_beginning_of_a_word() {
+        for (beginning, least) in BEGINNINGS {
+            check(&format!("at {beginning}{}", "a1".repeat(*least)), "at {secret}");
+        }
+        for word in ["bearer", "Bearer", "BEARER", "bEARER"] {
+            check(&format!("a {word} x1"), &format!("a {word} {{secret}}"));
+        }
+        for id in ["bot12345:AAHdqTcv", "99999:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"] {
+            check(&format!("a {id}"), "a {secret}");
+        }
+    }
+
     proptest! {
         #[test]
         fn cutting_twice_is_cutting_once(text in "(bearer |sk_live_|bot1234567:|%3A|[a-zA-Z0-9 é:=.]{1,12}){0,6}") {
