@@ -4,6 +4,7 @@
 //! a list of places, in which a look is one load of four bytes. Promise: cells stand in the order in which their keys came
 //! first, and no key has two, in however many windows.
 
+use crate::dedup::spread;
 use hashbrown::HashTable;
 use std::ops::Deref;
 
@@ -56,11 +57,11 @@ impl<C: Cell> Cells<C> {
         let known = listed[..*windows].iter().position(|window| window.start == window_start);
         let Some(window) = known.or_else(|| begin(listed, windows, window_start)) else {
             let key = u64::from(window_start) << 32 | u64::from(series);
-            if let Some((_, place)) = others.find(hash(key), |(known, _)| *known == key) {
+            if let Some((_, place)) = others.find(spread(key), |(known, _)| *known == key) {
                 return *place;
             }
             let place = push(cells, series, window_start);
-            others.insert_unique(hash(key), (key, place), |(key, _)| hash(*key));
+            others.insert_unique(spread(key), (key, place), |(key, _)| spread(*key));
             return place;
         };
         let places = &mut listed[window].places;
@@ -110,12 +111,6 @@ impl<C> Deref for Cells<C> {
     fn deref(&self) -> &[C] {
         &self.cells
     }
-}
-
-fn hash(key: u64) -> u64 {
-    // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
-    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ mixed >> 32
 }
 
 #[cfg(test)]

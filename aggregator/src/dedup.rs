@@ -129,6 +129,13 @@ pub(crate) fn hash64(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
+/// Spreads a key over the bits by which an in-memory table chooses a slot and tells slots apart.
+pub(crate) fn spread(key: impl Into<u64>) -> u64 {
+    // Fibonacci hashing; hashbrown takes its tag from the top bits and the slot from the low ones.
+    let mixed = key.into().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 //! series never share one. Memory is bounded by its owner, who clears it when [`Interner::bytes`]
 //! passes a bound, between two batches.
 
-use crate::dedup::hash64;
+use crate::dedup::{hash64, spread};
 use hashbrown::HashTable;
 use std::{hint::black_box, ops::Range};
 
@@ -75,7 +75,7 @@ impl<const N: usize> Interner<N> {
         self.wanted_arena.clear();
         texts.for_each(|texts| self.want(texts));
         let Self { pages, table, wanted, likely, .. } = self;
-        let by_tag = |tag| table.find(hash(tag), |(known, _)| *known == tag).map(|(_, place)| *place);
+        let by_tag = |tag| table.find(spread(tag), |(known, _)| *known == tag).map(|(_, place)| *place);
         likely.clear();
         likely.extend(wanted.iter().map(|wanted| by_tag(wanted.tag)));
         for place in likely.iter().flatten() {
@@ -106,14 +106,8 @@ impl<const N: usize> Interner<N> {
 
     fn known(&self, at: usize) -> Option<u32> {
         let tag = self.wanted[at].tag;
-        let mut number = None;
-        self.table.find(hash(tag), |(known, place)| {
-            *known == tag && {
-                number = self.same(*place, at);
-                number.is_some()
-            }
-        });
-        number
+        let mut alike = self.table.iter_hash(spread(tag)).filter(|(known, _)| *known == tag);
+        alike.find_map(|(_, place)| self.same(*place, at))
     }
 
     /// The number of the series at a place when it is the one that is looked for.
@@ -129,7 +123,7 @@ impl<const N: usize> Interner<N> {
         let number = self.starts.len() as u32;
         let place = self.append(number, start..end);
         self.starts.push(place);
-        self.table.insert_unique(hash(tag), (tag, place), |(tag, _)| hash(*tag));
+        self.table.insert_unique(spread(tag), (tag, place), |(tag, _)| spread(*tag));
         number
     }
 
@@ -174,12 +168,6 @@ impl<const N: usize> Interner<N> {
     pub fn clear(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Spreads a tag over the bits by which a table chooses a slot and tells slots apart.
-fn hash(tag: u32) -> u64 {
-    // Fibonacci hashing; hashbrown takes its own tag from the top bits and the slot from the low ones.
-    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

@@ -5,23 +5,22 @@
 use super::{BEGINNINGS, SECRET, begins_secret, bot_token, decoded};
 use std::{borrow::Cow, ops::Range};
 
-/// Which bytes may follow a byte at the beginning of a token, a bit each: all other pairs are passed over at once.
-const PAIRS: [[u64; 4]; 256] = {
-    let mut pairs = [[0; 4]; 256];
+/// Whether a byte may begin a token: all others are passed over at once.
+const FIRST: [bool; 256] = {
+    let mut first = [false; 256];
     let mut place = 0;
     while place < BEGINNINGS.len() {
-        let beginning = BEGINNINGS[place].0.as_bytes();
-        pairs = with(pairs, beginning[0], beginning[1]);
+        first[BEGINNINGS[place].0.as_bytes()[0] as usize] = true;
         place += 1;
     }
-    let mut digits = 0;
-    while digits < 100 {
-        pairs = with(pairs, b'0' + digits / 10, b'0' + digits % 10);
-        digits += 1;
+    let mut digit = b'0';
+    while digit <= b'9' {
+        first[digit as usize] = true;
+        digit += 1;
     }
-    pairs = with(pairs, b'b', b'o');
-    pairs = with(with(pairs, b'b', b'e'), b'b', b'E');
-    with(with(pairs, b'B', b'e'), b'B', b'E')
+    first[b'b' as usize] = true;
+    first[b'B' as usize] = true;
+    first
 };
 /// No token with what it begins with is shorter: `bearer x`. Most words of an event are, or little longer.
 const LEAST: usize = 8;
@@ -30,25 +29,13 @@ const BEARER: &[u8] = b"bearer";
 /// Words behind `bearer` that are no token: people write of it.
 const NO_TOKENS: [&[u8]; 4] = [b"token", b"tokens", b"authentication", b"authorization"];
 
-const fn with(mut pairs: [[u64; 4]; 256], first: u8, second: u8) -> [[u64; 4]; 256] {
-    pairs[first as usize][second as usize / 64] |= 1 << (second % 64);
-    pairs
-}
-
-fn may_begin(first: u8, second: u8) -> bool {
-    PAIRS[usize::from(first)][usize::from(second / 64)] >> (second % 64) & 1 == 1
-}
-
 /// A text with `{secret}` where it had a token.
 pub fn without_tokens(text: &str) -> Cow<'_, str> {
-    if text.len() < LEAST {
-        return Cow::Borrowed(text);
-    }
     let kept = match next(text.as_bytes(), 0) {
         None => Cow::Borrowed(text),
         Some(first) => Cow::Owned(cut(text, first)),
     };
-    if !kept.as_bytes().contains(&b'%') {
+    if !kept.contains('%') {
         return kept;
     }
     // Percent-encoded tokens, as `123456%3AAAH…`: their whole word goes.
@@ -81,21 +68,16 @@ fn cut(text: &str, first: Range<usize>) -> String {
 
 /// The first token from a place on.
 fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let mut within_word = from.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric());
-    for at in from..(bytes.len() + 1).saturating_sub(LEAST) {
-        let begins = !within_word && may_begin(bytes[at], bytes[at + 1]);
-        within_word = bytes[at].is_ascii_alphanumeric();
-        if let Some(token) = begins.then(|| token(&bytes[at..])).flatten() {
-            return Some(at + token.start..at + token.end);
-        }
-    }
-    None
-}
-
-/// Where the token stands with which a text begins.
-fn token(bytes: &[u8]) -> Option<Range<usize>> {
-    let whole = begins_secret(bytes).filter(|length| is_random(&bytes[..*length]));
-    whole.or_else(|| bot_token(bytes)).map(|length| 0..length).or_else(|| bearer(bytes))
+    (from..(bytes.len() + 1).saturating_sub(LEAST))
+        .filter(|at| FIRST[bytes[*at] as usize] && (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric()))
+        .find_map(|at| {
+            let rest = &bytes[at..];
+            let whole = begins_secret(rest).filter(|length| is_random(&rest[..*length]));
+            let whole = whole.or_else(|| bot_token(rest));
+            whole
+                .map(|length| at..at + length)
+                .or_else(|| bearer(rest).map(|here| at + here.start..at + here.end))
+        })
 }
 
 /// Whether it is no sequence of words, as the name `sk-our-own-translation-service`: random letters hold a digit or a
