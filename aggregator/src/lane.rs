@@ -9,6 +9,7 @@ use crate::{
     dead_letters::DeadLetters,
     fetch::Fetcher,
     gather::Gather,
+    ledger::Starts,
     metrics::AggregatorMetrics,
     pace::Pace,
     progress::Board,
@@ -41,6 +42,8 @@ pub(crate) struct Lane {
     pub standings: Gather<Standing>,
     /// Records that the ledgers of partitions do not tell of.
     pub missing: Gather<i64>,
+    /// Starts of ClickHouse, after each of which ledgers are compared.
+    pub starts: Arc<Starts>,
     /// Writer of dead letters.
     pub dead_letters: DeadLetters,
     /// Metrics.

@@ -1,22 +1,59 @@
-//! The check of a partition's ledger when its counting begins or goes on after a doubt: the partition enters, a metric and
-//! a line of the log leave.
+//! The check of a partition's ledger when its counting begins and whenever ClickHouse was started: the partition enters, a
+//! metric and a line of the log leave.
 //!
-//! Promise: it runs beside the counting and neither delays nor stops it: what is missing is not lost once more by counting
+//! Promise: starts are seen although nothing is inserted; the check runs beside the counting and neither delays nor stops it: what is missing is not lost once more by counting
 //! on, and a rebuild mends it while counting goes on.
 
 use crate::{
-    clickhouse::Store,
+    clickhouse::{Store, brief},
     gather::Gather,
     lane::{Assignment, Lane},
 };
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 /// A ClickHouse that was just started may not answer yet: it is asked again after this time, so many times.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
 const QUESTIONS: u32 = 20;
+/// How often ClickHouse is asked when it was started.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// Seconds by which two answers about one start may differ.
+const SAME_START: u64 = 1;
+
+/// The starts of ClickHouse that this process has seen: rows that were acknowledged are lost by a start, or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Starts(AtomicU64);
+
+impl Starts {
+    /// How many there were.
+    pub(crate) fn seen(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Looks for further ones until the task is ended.
+    pub(crate) async fn watch(&self, store: &Store) {
+        let mut known = None;
+        loop {
+            match store.started().await {
+                Ok(started) => {
+                    // The first counts too: what was compared before it may have been answered by the server before.
+                    if known.replace(started).is_none_or(|known: i64| known.abs_diff(started) > SAME_START) {
+                        self.0.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(error = %brief(&error), "clickhouse does not say when it was started")
+                }
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+}
 
 /// Asks for the records that the ledgers of a source's partitions do not tell of.
 pub(crate) fn missing(store: Store) -> Gather<i64> {

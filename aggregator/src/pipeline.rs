@@ -92,7 +92,7 @@ pub async fn run(
         true => Some(Lane { fetcher: fetcher(&config, &kafka)?, ..rollups.clone() }),
         false => None,
     };
-    let books = rollups.clone();
+    let aside = rollups.clone();
     let mut crew = Crew {
         rollups,
         raw_calls,
@@ -103,7 +103,8 @@ pub async fn run(
     };
     let result = tokio::select! {
         result = crew.follow(changes) => result,
-        () = follow_prices(books) => Ok(()),
+        () = follow_prices(&aside) => Ok(()),
+        () = aside.starts.watch(&aside.store) => Ok(()),
         () = shutdown => Ok(()),
     };
     // Workers block on the runtime, and leaving the group waits for its thread: neither may hold up an async thread.
@@ -151,6 +152,7 @@ pub(crate) fn lane(
         books: Arc::new(Books::load(config.prices.as_deref()).map_err(AggregatorError::Prices)?),
         standings: look::standings(store.clone()),
         missing: ledger::missing(store.clone()),
+        starts: Arc::default(),
         store,
         dead_letters: DeadLetters::new(kafka)?,
         metrics,
@@ -162,7 +164,7 @@ pub(crate) fn lane(
 }
 
 /// Follows the price book for as long as the process counts.
-async fn follow_prices(lane: Lane) {
+async fn follow_prices(lane: &Lane) {
     lane.books.follow(&lane.store, &lane.metrics).await;
     std::future::pending::<()>().await;
 }

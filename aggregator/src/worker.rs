@@ -41,7 +41,7 @@ pub(crate) fn count(assignment: Assignment) {
         filling,
         sealed: None,
         stopped: None,
-        doubted: false,
+        compared_at: 0,
         idle_since: Instant::now(),
     };
     let mut event = Event::Assigned;
@@ -66,8 +66,8 @@ struct Worker {
     sealed: Option<Sealed>,
     /// Why the partition is among those that wait for an operator.
     stopped: Option<StopReason>,
-    /// Something about ClickHouse was in doubt since the ledger was compared last: it may have lost rows.
-    doubted: bool,
+    /// The starts of ClickHouse that had been seen when the ledger was compared last.
+    compared_at: u64,
     /// When a batch was sealed last, or when the partition was last said to be idle.
     idle_since: Instant,
 }
@@ -114,10 +114,18 @@ impl Worker {
                 self.idle_since = Instant::now();
                 return Event::Idle;
             }
+            if self.partition.marker().is_some() && self.compared_at != self.assignment.lane.starts.seen() {
+                self.compare_ledger();
+            }
             if let Some(event) = self.read_on(left) {
                 return event;
             }
         }
+    }
+
+    fn compare_ledger(&mut self) {
+        self.compared_at = self.assignment.lane.starts.seen();
+        ledger::check(&self.assignment);
     }
 
     /// The age at which a batch is stored.
@@ -149,7 +157,6 @@ impl Worker {
 
     /// Takes over the source that counts. What was read and sealed under another one is not settled by its marker.
     fn learn(&mut self, report: Report) -> Event {
-        self.doubted |= matches!(report.event, Event::Unreadable | Event::Answered(Answer::Unknown));
         let Some(source) = report.source.filter(|source| *source != self.assignment.source) else {
             return report.event;
         };
@@ -196,9 +203,6 @@ impl Worker {
 
     fn advance(&mut self, range: Range) {
         let Some(sealed) = self.sealed.take() else { return };
-        if std::mem::take(&mut self.doubted) {
-            ledger::check(&self.assignment);
-        }
         let Assignment { lane, partition, .. } = &self.assignment;
         lane.metrics.committed(Outcome::counted, sealed.counted);
         lane.metrics.committed(Outcome::duplicate, sealed.duplicates);
@@ -241,8 +245,7 @@ impl Worker {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
         self.sealed = None;
         self.go_on();
-        self.doubted = false;
-        ledger::check(&self.assignment);
+        self.compare_ledger();
         self.filling.begin(&self.assignment, remember_from, count_from);
         self.assignment
             .lane

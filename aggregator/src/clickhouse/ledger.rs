@@ -1,4 +1,5 @@
-//! Whether ledgers tell of every record below their markers: partitions of a source enter, the records they do not tell of leave.
+//! Whether ledgers tell of every record below their markers: partitions of a source enter, the records they do not tell of leave;
+//! and when ClickHouse was started, since it loses what it lost by then.
 //!
 //! Marker and rows of a batch land together, and a server that keeps what it acknowledged keeps both. One that lost parts
 //! of older batches still shows the newest marker, so that counting would go on over the hole and nobody would say so.
@@ -27,5 +28,12 @@ impl Store {
         let found = in_time(question.fetch_all::<(i32, i64)>()).await?;
         // What has no row has nothing that could be missing.
         Ok(parts.iter().map(|part| (*part, 0)).chain(found).collect())
+    }
+
+    /// When the server was started, in whole seconds since 1970 UTC by its own clock; two answers of one server may be a
+    /// second apart, since both of what it is told from are cut to seconds.
+    pub(crate) async fn started(&self) -> Result<i64, Error> {
+        in_time(self.client.query("SELECT toInt64(toUnixTimestamp(now())) - toInt64(uptime())").fetch_one())
+            .await
     }
 }
