@@ -12,7 +12,7 @@ use crate::{
     },
     rules::RuleSet,
 };
-use callmeter_documents::{Problem, files, problem::Problems};
+use callmeter_documents::{Problem, Problems, files};
 use callmeter_schemas::config::Secret;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};

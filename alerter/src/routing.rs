@@ -16,7 +16,7 @@ use crate::{
     time_interval::{self, TimeInterval},
 };
 use callmeter_documents::{
-    problem::{Fields, Problem, Problems, closest},
+    Fields, Problem, Problems, closest,
     yaml::{self, Node},
 };
 use global::Global;

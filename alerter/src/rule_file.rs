@@ -13,7 +13,7 @@ mod rule;
 
 use crate::rules::{Rule, RuleGroup};
 use callmeter_documents::{
-    problem::{Fields, Problems},
+    Fields, Problems,
     yaml::{self, Node},
 };
 

@@ -2,16 +2,18 @@
 //!
 //! Rules, routing, vendor profiles and price books are read through here: [`files`] finds and reads them,
 //! [`yaml`] keeps the line of every key and value, [`shape`] holds a document against the JSON Schema of
-//! its type, [`problem`] collects every mistake of a file in one run. Promise: nothing here knows what
+//! its type, [`Fields`] takes the keys of a map, and [`Problems`] collects every mistake of a file in one run. Promise: nothing here knows what
 //! a document means.
 
 pub mod duration;
+mod fields;
 pub mod files;
 mod pattern;
-pub mod problem;
+mod problem;
 pub mod shape;
 pub mod yaml;
 
+pub use fields::{Fields, scalar};
 pub use pattern::Pattern;
 pub use problem::{Problem, Problems, closest};
 pub use shape::Shape;

@@ -3,10 +3,7 @@
 //! Promise: pure; files with secrets are only named here.
 
 use super::receivers::Source;
-use callmeter_documents::{
-    problem::{Fields, Problems},
-    yaml::Node,
-};
+use callmeter_documents::{Fields, Problems, yaml::Node};
 use callmeter_schemas::config::Secret;
 
 /// Defaults of ways to notify that are not supported, and settings of every HTTP client.

@@ -7,7 +7,7 @@ use crate::{
     matchers::{self, MatchOp, Matcher, MatcherError, Matchers},
 };
 use callmeter_documents::{
-    problem::{Fields, Problems, scalar},
+    Fields, Problems, scalar,
     yaml::{Node, Value},
 };
 

@@ -21,10 +21,7 @@ pub use webhook::Webhook;
 
 use super::global::Global;
 use crate::dispatch::{Integration, Notification};
-use callmeter_documents::{
-    problem::{Fields, Problems},
-    yaml::Node,
-};
+use callmeter_documents::{Fields, Problems, yaml::Node};
 use std::fmt;
 
 /// Ways to notify that are not supported, and what to use instead.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::matchers::Matchers;
 use callmeter_documents::{
-    problem::{Fields, Problems, scalar},
+    Fields, Problems, scalar,
     yaml::{Node, Value},
 };
 use std::time::Duration;

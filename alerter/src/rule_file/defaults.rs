@@ -6,7 +6,7 @@
 use super::keys;
 use crate::vocabulary::{Metric, Period, Source};
 use callmeter_documents::{
-    problem::{Fields, Problems},
+    Fields, Problems,
     yaml::{Entry, Node, Value},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     vocabulary::Dimension,
 };
 use callmeter_documents::{
-    problem::{Fields, Problems},
+    Fields, Problems,
     yaml::{Node, Value},
 };
 use callmeter_schemas::ErrorClass;

@@ -8,7 +8,7 @@ use crate::{
     rules::Terms,
     vocabulary::{Metric, Op},
 };
-use callmeter_documents::{duration, problem::scalar};
+use callmeter_documents::{duration, scalar};
 use callmeter_schemas::Amount;
 
 /// How the numbers of a rule are written.

@@ -4,7 +4,7 @@
 
 use crate::rules::Texts;
 use callmeter_documents::{
-    problem::{Fields, Problems, closest, scalar},
+    Fields, Problems, closest, scalar,
     yaml::{Node, Value},
 };
 use std::time::Duration;

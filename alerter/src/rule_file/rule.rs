@@ -15,7 +15,7 @@ use crate::{
     template,
     vocabulary::{Comparison, Dimension, Metric, NoData, Op, Period, Source},
 };
-use callmeter_documents::{problem::Problems, yaml::Node};
+use callmeter_documents::{Problems, yaml::Node};
 use std::time::Duration;
 
 /// How far back the limits lie that a rule on quotas looks at, when it does not say: as far as the view does.

@@ -13,8 +13,7 @@ use crate::{
     },
 };
 use callmeter_documents::{
-    duration,
-    problem::{Fields, Problems, scalar},
+    Fields, Problems, duration, scalar,
     yaml::{self, Node, Value},
 };
 use std::time::Duration;

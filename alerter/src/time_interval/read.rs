@@ -3,10 +3,7 @@
 //! Promise: pure; ranges that no moment can lie in are mistakes.
 
 use super::{Span, TimeInterval};
-use callmeter_documents::{
-    problem::{Fields, Problems, closest, scalar},
-    yaml::Node,
-};
+use callmeter_documents::{Fields, Problems, closest, scalar, yaml::Node};
 use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;
 

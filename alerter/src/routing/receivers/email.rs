@@ -10,7 +10,7 @@ use crate::{
     message::Template,
     routing::global::{Global, Smtp},
 };
-use callmeter_documents::problem::{Fields, Problems, scalar};
+use callmeter_documents::{Fields, Problems, scalar};
 use lettre::message::{Mailbox, Mailboxes};
 use std::{str::FromStr, time::Duration};
 

@@ -5,7 +5,7 @@
 
 use super::parts::{Source, keys, need_source, refuse, source};
 use callmeter_documents::{
-    problem::{Fields, Problems},
+    Fields, Problems,
     yaml::{Node, Value},
 };
 

@@ -8,7 +8,7 @@ use super::{
     parts::{self, Source, entries, keys},
 };
 use crate::message::JsonTemplate;
-use callmeter_documents::problem::{Fields, Problems, scalar};
+use callmeter_documents::{Fields, Problems, scalar};
 use callmeter_schemas::config::Secret;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 
 use crate::message::Template;
 use callmeter_documents::{
-    problem::{Fields, Problems, scalar},
+    Fields, Problems, scalar,
     yaml::{Node, Value},
 };
 use callmeter_schemas::config::Secret;

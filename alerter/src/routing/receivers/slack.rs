@@ -7,7 +7,7 @@ use super::{
     parts::{self, Source, keys},
 };
 use crate::{message::Template, routing::global::Global};
-use callmeter_documents::problem::{Fields, Problems};
+use callmeter_documents::{Fields, Problems};
 use callmeter_schemas::config::Secret;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use super::{
     http::{self, Http},
     parts::{self, Source, keys},
 };
-use callmeter_documents::problem::{Fields, Problems, scalar};
+use callmeter_documents::{Fields, Problems, scalar};
 use std::time::Duration;
 
 /// One webhook.
