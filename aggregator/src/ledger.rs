@@ -30,7 +30,7 @@ const SAME_START: u64 = 1;
 pub(crate) struct Starts(AtomicU64);
 
 impl Starts {
-    /// How many there were.
+    /// How many there were; 0 until ClickHouse has answered.
     pub(crate) fn seen(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -41,7 +41,7 @@ impl Starts {
         loop {
             match store.started().await {
                 Ok(started) => {
-                    // The first counts too: what was compared before it may have been answered by the server before.
+                    // The first counts too: what counting begins with is compared when it is known.
                     if known.replace(started).is_none_or(|known: i64| known.abs_diff(started) > SAME_START) {
                         self.0.fetch_add(1, Ordering::Relaxed);
                     }

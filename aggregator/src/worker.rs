@@ -66,7 +66,7 @@ struct Worker {
     sealed: Option<Sealed>,
     /// Why the partition is among those that wait for an operator.
     stopped: Option<StopReason>,
-    /// The starts of ClickHouse that had been seen when the ledger was compared last.
+    /// The starts of ClickHouse that had been seen when the ledger was compared last; 0 when it was not since counting began.
     compared_at: u64,
     /// When a batch was sealed last, or when the partition was last said to be idle.
     idle_since: Instant,
@@ -114,18 +114,15 @@ impl Worker {
                 self.idle_since = Instant::now();
                 return Event::Idle;
             }
-            if self.partition.marker().is_some() && self.compared_at != self.assignment.lane.starts.seen() {
-                self.compare_ledger();
+            let starts = self.assignment.lane.starts.seen();
+            if self.partition.marker().is_some() && self.compared_at != starts {
+                self.compared_at = starts;
+                ledger::check(&self.assignment);
             }
             if let Some(event) = self.read_on(left) {
                 return event;
             }
         }
-    }
-
-    fn compare_ledger(&mut self) {
-        self.compared_at = self.assignment.lane.starts.seen();
-        ledger::check(&self.assignment);
     }
 
     /// The age at which a batch is stored.
@@ -245,7 +242,7 @@ impl Worker {
         tracing::info!(partition = self.assignment.partition, remember_from, count_from, "counting");
         self.sealed = None;
         self.go_on();
-        self.compare_ledger();
+        self.compared_at = 0;
         self.filling.begin(&self.assignment, remember_from, count_from);
         self.assignment
             .lane
