@@ -1,8 +1,8 @@
 //! The check of a partition's ledger when its counting begins and whenever ClickHouse was started: the partition enters, a
 //! metric and a line of the log leave.
 //!
-//! Promise: starts are seen although nothing is inserted; the check runs beside the counting and neither delays nor stops it: what is missing is not lost once more by counting
-//! on, and a rebuild mends it while counting goes on.
+//! Promise: a start is seen although nothing is inserted. The check runs beside the counting and neither delays nor stops
+//! it: what is missing is not lost once more by counting on, and a rebuild mends it while counting goes on.
 
 use crate::{
     clickhouse::{Store, brief},
@@ -41,7 +41,7 @@ impl Starts {
         loop {
             match store.started().await {
                 Ok(started) => {
-                    // The first counts too: what counting begins with is compared when it is known.
+                    // The first counts too: until it is known no partition compares anything.
                     if known.replace(started).is_none_or(|known: i64| known.abs_diff(started) > SAME_START) {
                         self.0.fetch_add(1, Ordering::Relaxed);
                     }
