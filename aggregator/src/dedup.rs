@@ -60,8 +60,8 @@ impl Memory {
     }
 
     /// Looks where the verdict on an event will look: done for many events before [`Self::is_duplicate`] takes the first
-    /// of them, it lets waits for memory overlap. It changes no verdict.
-    pub fn look_ahead(&mut self, identity: Identity) {
+    /// of them, it lets waits for memory overlap. It changes nothing.
+    pub fn look_ahead(&self, identity: Identity) {
         self.lines.look_ahead(identity.0);
     }
 
