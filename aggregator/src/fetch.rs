@@ -225,9 +225,8 @@ impl Tap {
         let taken = usize::try_from(taken).unwrap_or(0);
         let mut result = Ok(());
         for begin in (0..taken).step_by(CHUNK) {
-            let messages = begin..taken.min(begin + CHUNK);
             let (mut records, mut count) = ([Record::default(); CHUNK], 0);
-            for at in messages.clone() {
+            for at in begin..taken.min(begin + CHUNK) {
                 // SAFETY: librdkafka handed the message to us, and it lives until all are destroyed below.
                 match unsafe { self.record(self.messages[at]) } {
                     Ok(Some(record)) => {
