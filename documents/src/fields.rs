@@ -24,7 +24,7 @@ impl<'a> Fields<'a> {
     /// Opens a map; anything else is a problem.
     pub fn open(node: &'a Node, path: &str, problems: &mut Problems) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            problems.add(node.line, path, format!("a map is expected here, not {}", node.value.kind()), None);
+            problems.add_kind(node, path, "a map");
             return None;
         };
         Some(Self {
@@ -98,8 +98,7 @@ impl<'a> Fields<'a> {
         let node = self.take(key)?;
         let text = scalar(node);
         if text.is_none() {
-            let message = format!("a text is expected here, not {}", node.value.kind());
-            problems.add(node.line, &self.path(key), message, None);
+            problems.add_kind(node, &self.path(key), "a text");
         }
         text
     }
@@ -108,8 +107,7 @@ impl<'a> Fields<'a> {
     pub fn flag(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
         let node = self.take(key)?;
         let Value::Bool(flag) = node.value else {
-            let message = format!("true or false is expected here, not {}", node.value.kind());
-            problems.add(node.line, &self.path(key), message, None);
+            problems.add_kind(node, &self.path(key), "true or false");
             return None;
         };
         Some(flag)
@@ -120,15 +118,21 @@ impl<'a> Fields<'a> {
         let Some(node) = self.take(key) else { return Vec::new() };
         let path = self.path(key);
         let Value::List(items) = &node.value else {
-            problems.add(
-                node.line,
-                &path,
-                format!("a list is expected here, not {}", node.value.kind()),
-                None,
-            );
+            problems.add_kind(node, &path, "a list");
             return Vec::new();
         };
         items.iter().enumerate().map(|(index, item)| (format!("{path}[{index}]"), item)).collect()
+    }
+
+    /// Takes a map whose keys are anybody's; its entries leave with their full names.
+    pub fn entries(&mut self, key: &'static str, problems: &mut Problems) -> Vec<(String, &'a Entry)> {
+        let Some(node) = self.take(key) else { return Vec::new() };
+        let path = self.path(key);
+        let Value::Map(entries) = &node.value else {
+            problems.add_kind(node, &path, "a map");
+            return Vec::new();
+        };
+        entries.iter().map(|entry| (format!("{path}.{}", entry.key), entry)).collect()
     }
 
     /// Refuses keys that exist elsewhere but not here yet.

@@ -86,6 +86,11 @@ impl Problems {
         });
     }
 
+    /// Adds that a value is of another kind than the wanted one, such as `a map`.
+    pub fn add_kind(&mut self, node: &Node, field: &str, wanted: &str) {
+        self.add(node.line, field, format!("{wanted} is expected here, not {}", node.value.kind()), None);
+    }
+
     /// Finds where all mistakes of one document stand: at the key or the item that their field names, else at what is
     /// nearest around it on the line that is known.
     pub fn locate(&mut self, root: &Node) {

@@ -6,10 +6,7 @@ use crate::{
     inhibition::InhibitRule,
     matchers::{self, MatchOp, Matcher, MatcherError, Matchers},
 };
-use callmeter_documents::{
-    Fields, Problems, scalar,
-    yaml::{Node, Value},
-};
+use callmeter_documents::{Fields, Problems, scalar, yaml::Node};
 
 /// Reads the three ways to write conditions: a list of texts, equalities, and regular expressions.
 pub(super) fn matchers(
@@ -25,24 +22,11 @@ pub(super) fn matchers(
         }
     }
     for (key, op) in [(equal, MatchOp::Equal), (expressions, MatchOp::Matches)] {
-        let Some(node) = fields.take(key) else { continue };
-        let path = fields.path(key);
-        let Value::Map(entries) = &node.value else {
-            problems.add(
-                node.line,
-                &path,
-                format!("a map is expected here, not {}", node.value.kind()),
-                None,
-            );
-            continue;
-        };
-        for entry in entries {
+        for (path, entry) in fields.entries(key, problems) {
             let text = scalar(&entry.value).ok_or_else(|| MatcherError("a text is expected here".to_owned()));
             match text.and_then(|text| Matcher::new(&entry.key, op, &text)) {
                 Ok(matcher) => found.extend([matcher]),
-                Err(error) => {
-                    problems.add(entry.line, &format!("{path}.{}", entry.key), error.to_string(), None);
-                }
+                Err(error) => problems.add(entry.line, &path, error.to_string(), None),
             }
         }
     }

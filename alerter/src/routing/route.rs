@@ -129,7 +129,7 @@ fn group_by(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<GroupBy>
     let node = fields.take("group_by")?;
     let path = fields.path("group_by");
     let Value::List(items) = &node.value else {
-        problems.add(node.line, &path, format!("a list is expected here, not {}", node.value.kind()), None);
+        problems.add_kind(node, &path, "a list");
         return None;
     };
     let mut labels: Vec<String> = Vec::new();

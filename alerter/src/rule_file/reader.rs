@@ -3,10 +3,7 @@
 //! Promise: pure. Whatever is not understood is a mistake with its place and what is allowed there.
 
 use crate::rules::Texts;
-use callmeter_documents::{
-    Fields, Problems, closest, scalar,
-    yaml::{Node, Value},
-};
+use callmeter_documents::{Fields, Problems, closest, scalar, yaml::Node};
 use std::time::Duration;
 
 /// One map that is read.
@@ -97,13 +94,7 @@ impl<'a, 'p> Reader<'a, 'p> {
     /// Takes a map of texts by names that labels may have.
     pub(super) fn texts(&mut self, key: &'static str) -> Texts {
         let mut texts = Texts::new();
-        let Some(node) = self.fields.take(key) else { return texts };
-        let Value::Map(entries) = &node.value else {
-            self.refuse_at(node, key, format!("a map is expected here, not {}", node.value.kind()));
-            return texts;
-        };
-        for entry in entries {
-            let path = self.fields.path(&format!("{key}.{}", entry.key));
+        for (path, entry) in self.fields.entries(key, self.problems) {
             if !is_label_name(&entry.key) {
                 let message = "names have letters, digits and _ and begin with no digit";
                 self.problems.add(entry.line, &path, message, None);
@@ -136,7 +127,7 @@ pub(super) fn known<T>(
 pub(super) fn text_value(node: &Node, path: &str, problems: &mut Problems) -> Option<String> {
     let text = scalar(node);
     if text.is_none() {
-        problems.add(node.line, path, format!("a text is expected here, not {}", node.value.kind()), None);
+        problems.add_kind(node, path, "a text");
     }
     text
 }

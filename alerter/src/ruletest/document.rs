@@ -14,7 +14,7 @@ use crate::{
 };
 use callmeter_documents::{
     Fields, Problems, duration, scalar,
-    yaml::{self, Node, Value},
+    yaml::{self, Node},
 };
 use std::time::Duration;
 
@@ -117,12 +117,7 @@ fn seconds(
 fn named(node: &Node, path: &str, problems: &mut Problems) -> Option<(u64, String)> {
     let name = scalar(node);
     if name.is_none() {
-        problems.add(
-            node.line,
-            path,
-            format!("a rule file is expected here, not {}", node.value.kind()),
-            None,
-        );
+        problems.add_kind(node, path, "a rule file");
     }
     Some((node.line, name?))
 }
@@ -216,18 +211,12 @@ fn expected(node: &Node, path: &str, problems: &mut Problems) -> Option<Expected
 
 fn texts(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Texts {
     let mut texts = Texts::new();
-    let Some(node) = fields.take(key) else { return texts };
-    let path = fields.path(key);
-    let Value::Map(entries) = &node.value else {
-        problems.add(node.line, &path, format!("a map is expected here, not {}", node.value.kind()), None);
-        return texts;
-    };
-    for entry in entries {
+    for (path, entry) in fields.entries(key, problems) {
         match scalar(&entry.value) {
             Some(text) => drop(texts.insert(entry.key.clone(), text)),
             None => {
                 let message = format!("a text is expected here, not {}", entry.value.value.kind());
-                problems.add(entry.line, &format!("{path}.{}", entry.key), message, None);
+                problems.add(entry.line, &path, message, None);
             }
         }
     }

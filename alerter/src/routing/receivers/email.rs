@@ -4,13 +4,13 @@
 
 use super::{
     http::tls,
-    parts::{self, Source, entries, keys},
+    parts::{self, Source, keys},
 };
 use crate::{
     message::Template,
     routing::global::{Global, Smtp},
 };
-use callmeter_documents::{Fields, Problems, scalar};
+use callmeter_documents::{Fields, Problems, scalar, yaml::Entry};
 use lettre::message::{Mailbox, Mailboxes};
 use std::{str::FromStr, time::Duration};
 
@@ -130,7 +130,7 @@ fn login(fields: &mut Fields<'_>, common: &Smtp, problems: &mut Problems) -> Opt
 /// Of `headers` only the subject can be set: the others follow from the message.
 fn subject(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Template> {
     let mut subject = None;
-    for (name, path, node) in entries(fields, "headers", problems) {
+    for (path, Entry { key: name, value: node, .. }) in fields.entries("headers", problems) {
         let text = scalar(node).filter(|_| name.eq_ignore_ascii_case("subject"));
         match text.map(|text| Template::parse(&text)) {
             Some(Ok(template)) => subject = Some(template),

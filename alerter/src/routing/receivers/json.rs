@@ -5,10 +5,10 @@
 
 use super::{
     http::{self, Http},
-    parts::{self, Source, entries, keys},
+    parts::{self, Source, keys},
 };
 use crate::message::JsonTemplate;
-use callmeter_documents::{Fields, Problems, scalar};
+use callmeter_documents::{Fields, Problems, scalar, yaml::Entry};
 use callmeter_schemas::config::Secret;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn method(fields: &mut Fields<'_>, problems: &mut Problems) -> Method {
 
 fn headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
-    for (name, path, node) in entries(fields, "headers", problems) {
+    for (path, Entry { key: name, value: node, .. }) in fields.entries("headers", problems) {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         let named = !name.is_empty() && name.bytes().all(letter);
         let value = scalar(node).filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
@@ -77,7 +77,7 @@ fn headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<(String, Sec
             _ if OURS.contains(&name.to_ascii_lowercase().as_str()) => {
                 problems.add(node.line, &path, "this header follows from the request", None);
             }
-            Some(text) => headers.push((name, Secret::new(text))),
+            Some(text) => headers.push((name.clone(), Secret::new(text))),
             None => problems.add(node.line, &path, "one line of ASCII is expected here", None),
         }
     }
@@ -88,8 +88,7 @@ fn body(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<JsonTemplate
     let node = fields.need("body", problems)?;
     let path = fields.path("body");
     let Some(text) = scalar(node) else {
-        let message = format!("a text is expected here, not {}", node.value.kind());
-        problems.add(node.line, &path, message, None);
+        problems.add_kind(node, &path, "a text");
         return None;
     };
     JsonTemplate::parse(&text).map_err(|mistake| problems.add(node.line, &path, mistake, None)).ok()

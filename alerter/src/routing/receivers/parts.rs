@@ -106,8 +106,7 @@ pub(super) fn template(
 
 fn template_of(node: &Node, path: &str, problems: &mut Problems) -> Option<Template> {
     let Some(text) = scalar(node) else {
-        let message = format!("a text is expected here, not {}", node.value.kind());
-        problems.add(node.line, path, message, None);
+        problems.add_kind(node, path, "a text");
         return None;
     };
     Template::parse(&text).map_err(|mistake| problems.add(node.line, path, mistake, None)).ok()
@@ -119,25 +118,10 @@ pub(super) fn templates(
     key: &'static str,
     problems: &mut Problems,
 ) -> Vec<(String, Template)> {
-    entries(fields, key, problems)
-        .into_iter()
-        .filter_map(|(name, path, node)| Some((name, template_of(node, &path, problems)?)))
+    let entries = fields.entries(key, problems).into_iter();
+    entries
+        .filter_map(|(path, entry)| Some((entry.key.clone(), template_of(&entry.value, &path, problems)?)))
         .collect()
-}
-
-/// Takes a map; its entries leave with their full names.
-pub(super) fn entries<'a>(
-    fields: &mut Fields<'a>,
-    key: &'static str,
-    problems: &mut Problems,
-) -> Vec<(String, String, &'a Node)> {
-    let Some(node) = fields.take(key) else { return Vec::new() };
-    let path = fields.path(key);
-    let Value::Map(entries) = &node.value else {
-        problems.add(node.line, &path, format!("a map is expected here, not {}", node.value.kind()), None);
-        return Vec::new();
-    };
-    entries.iter().map(|entry| (entry.key.clone(), format!("{path}.{}", entry.key), &entry.value)).collect()
 }
 
 /// Takes the longest time of one attempt; `0s` and nothing mean the default, as they do in Alertmanager.
