@@ -107,7 +107,7 @@ impl CallRows {
     pub(crate) fn push(
         &mut self,
         owner: Owner<'_>,
-        record: Record<'_>,
+        record: &Record<'_>,
         fields: &Fields<'_>,
         facts: &Facts<'_>,
         found: Found,

@@ -11,6 +11,7 @@ use crate::{
     clickhouse::{Standing, brief},
     judge::{Judged, Verdict},
     lane::Assignment,
+    plan::Fields,
     reader::Reader,
 };
 use bytes::Bytes;
@@ -84,16 +85,20 @@ fn standing(assignment: &Assignment) -> Option<Standing> {
 
 /// Reads and writes until told to stop, until the log is lost or until another source counts.
 fn follow(assignment: &mut Assignment, mut reader: Reader) {
-    let mut rows = CallRows::default();
+    let (mut rows, mut scratch) = (CallRows::default(), Vec::new());
     let mut began: Option<Instant> = None;
     let mut next = 0;
     let (mut saved, mut saved_at) = (0, Instant::now());
     while !assignment.is_over() {
         let read = reader.read(TICK, i64::MAX, |judged| {
             for Judged { record, verdict } in judged {
-                if let Verdict::Event { fields, facts, duplicate, wait_ignored } = verdict {
+                let mut fields = Fields::default();
+                if let Verdict::Event { facts, duplicate, wait_ignored } = verdict
+                    // It was read before, so that this cannot fail.
+                    && assignment.lane.schemas.read(record.value, &mut scratch, &mut fields).is_ok()
+                {
                     let found = Found { duplicate: *duplicate, wait_ignored: *wait_ignored };
-                    rows.push(assignment.owner(), *record, fields, facts, found);
+                    rows.push(assignment.owner(), record, &fields, facts, found);
                 }
                 next = record.offset + 1;
             }

@@ -12,11 +12,12 @@ mod lines;
 
 use hashbrown::HashTable;
 use lines::{Lines, Sighting};
+use std::num::NonZero;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Identity of an event within its partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Identity(u128);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(NonZero<u128>);
 
 impl Identity {
     /// Hash of workspace and id: the hash of the first seeds that of the second and is mixed into it whole, so that
@@ -25,7 +26,7 @@ impl Identity {
         let workspace = xxh3_128(workspace.as_bytes());
         let id = xxh3_128_with_seed(id.as_bytes(), workspace as u64);
         // Zero marks an offset without an identity.
-        Self((id ^ workspace.rotate_left(64)).max(1))
+        Self(NonZero::new(id ^ workspace.rotate_left(64)).unwrap_or(NonZero::<u128>::MIN))
     }
 }
 
@@ -62,7 +63,7 @@ impl Memory {
     /// Looks where the verdict on an event will look: done for many events before [`Self::is_duplicate`] takes the first
     /// of them, it lets waits for memory overlap. It changes nothing.
     pub fn look_ahead(&self, identity: Identity) {
-        self.lines.look_ahead(identity.0);
+        self.lines.look_ahead(identity.0.get());
     }
 
     /// Takes the event at an offset, which must be above all earlier ones; true when it is a duplicate.
@@ -71,15 +72,15 @@ impl Memory {
             return false;
         }
         self.skip_to(offset);
-        let Self { ring, lines, .. } = self;
+        let (Self { ring, lines, .. }, identity) = (&mut *self, identity.0.get());
         let last = ring.len() - 1;
-        let sighting = lines.take(offset, identity.0, |place| ring[place & last] == identity.0);
-        self.put(offset, identity.0);
+        let sighting = lines.take(offset, identity, |place| ring[place & last] == identity);
+        self.put(offset, identity);
         match sighting {
             Sighting::Known => true,
             // One that spilled once is looked for there as long as it is held, also when its line has room again.
-            Sighting::New => !self.spilled.is_empty() && self.is_spilled(offset, identity.0),
-            Sighting::Full => self.spill(offset, identity.0),
+            Sighting::New => !self.spilled.is_empty() && self.is_spilled(offset, identity),
+            Sighting::Full => self.spill(offset, identity),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Records come in chunks, and each step is done for a whole chunk before the next: steps wait for memory, and their waits
 //! overlap. Promise: the verdict on a record is a pure function of the records before it within the horizon, and of the
-//! known schemas; a chunk of known shape allocates no more than three vectors.
+//! known schemas; a chunk of known shape allocates one vector.
 
 use crate::{
     dedup::{Identity, Memory},
@@ -21,7 +21,7 @@ const CACHE_LINE: usize = 64;
 /// A record and what it is.
 pub struct Judged<'a> {
     /// The record.
-    pub record: Record<'a>,
+    pub record: &'a Record<'a>,
     /// What it is.
     pub verdict: Verdict<'a>,
 }
@@ -31,8 +31,6 @@ pub struct Judged<'a> {
 pub enum Verdict<'a> {
     /// An event, seen for the first time or not.
     Event {
-        /// Every field of it.
-        fields: &'a Fields<'a>,
         /// Its checked facts.
         facts: Facts<'a>,
         /// Whether its id occurred within the horizon.
@@ -71,15 +69,9 @@ impl Judge {
         records.iter().flat_map(|record| record.value.chunks(CACHE_LINE)).for_each(|line| {
             black_box(line[0]);
         });
-        let mut fields = vec![Fields::default(); records.len()];
-        let read = records.iter().zip(scratch.iter_mut()).zip(&mut fields);
-        let read: Vec<_> =
-            read.map(|((record, scratch), fields)| schemas.read(record.value, scratch, fields)).collect();
-        let mut judged: Vec<Judged<'_>> = records
-            .iter()
-            .zip(read)
-            .zip(&fields)
-            .map(|((record, read), fields)| Judged { record: *record, verdict: understand(read, fields) })
+        let read = records.iter().zip(scratch.iter_mut());
+        let mut judged: Vec<_> = read
+            .map(|(record, scratch)| Judged { record, verdict: understand(schemas, record, scratch) })
             .collect();
         remember(&mut judged, memory, waits);
         each(&judged);
@@ -88,12 +80,13 @@ impl Judge {
 
 /// What a record is on its own, whatever came before it.
 #[inline(always)]
-fn understand<'a>(read: Result<(), (PoisonReason, String)>, fields: &'a Fields<'a>) -> Verdict<'a> {
-    if let Err((reason, detail)) = read {
+fn understand<'a>(schemas: &Schemas, record: &Record<'a>, scratch: &'a mut Vec<u8>) -> Verdict<'a> {
+    let mut fields = Fields::default();
+    if let Err((reason, detail)) = schemas.read(record.value, scratch, &mut fields) {
         return Verdict::Poison(reason, detail);
     }
-    match Facts::check(fields) {
-        Ok(facts) => Verdict::Event { fields, facts, duplicate: false, wait_ignored: false },
+    match Facts::check(&fields) {
+        Ok(facts) => Verdict::Event { facts, duplicate: false, wait_ignored: false },
         Err(invalid) => Verdict::Poison(PoisonReason::Invalid, invalid.to_string()),
     }
 }
@@ -110,9 +103,9 @@ fn remember(judged: &mut [Judged<'_>], memory: &mut Memory, waits: &mut Waits) {
     for identity in identities.iter().flatten() {
         memory.look_ahead(*identity);
     }
-    for (Judged { record, verdict }, identity) in judged.iter_mut().zip(identities) {
-        if let (Verdict::Event { facts, duplicate, wait_ignored, .. }, Some(identity)) = (verdict, identity) {
-            *duplicate = memory.is_duplicate(record.offset, identity);
+    for (Judged { record, verdict }, identity) in judged.iter_mut().zip(&identities) {
+        if let (Verdict::Event { facts, duplicate, wait_ignored }, Some(identity)) = (verdict, identity) {
+            *duplicate = memory.is_duplicate(record.offset, *identity);
             *wait_ignored = waits.ignored(record.offset, facts);
         }
     }

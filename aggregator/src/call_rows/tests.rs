@@ -15,7 +15,7 @@ fn push(rows: &mut CallRows, offset: i64, event: &CallEvent, duplicate: bool) {
     let fields = plan.read(&payload).expect("readable");
     let facts = Facts::check(&fields).expect("countable");
     let record = Record { offset, appended_ms: 5, key: None, value: &payload };
-    rows.push(OWNER, record, &fields, &facts, Found { duplicate, wait_ignored: duplicate });
+    rows.push(OWNER, &record, &fields, &facts, Found { duplicate, wait_ignored: duplicate });
 }
 
 #[test]

@@ -35,11 +35,15 @@ impl<'a> Input<'a> {
     /// A zigzag varint of at most 10 bytes.
     #[inline(always)]
     pub fn long(&mut self) -> Result<i64, Malformed> {
-        // Most are a length, a branch or a small number, of one byte.
+        // Most are a length, a branch or a small number, of one byte or two.
         match self.0 {
             [byte @ 0..0x80, rest @ ..] => {
                 self.0 = rest;
                 Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1))
+            }
+            [first, last @ 0..0x80, rest @ ..] => {
+                self.0 = rest;
+                Ok(unzigzag(u64::from(first & 0x7f) | u64::from(*last) << 7))
             }
             _ => self.long_of_more_bytes(),
         }
@@ -56,17 +60,10 @@ impl<'a> Input<'a> {
     }
 
     fn long_of_more_bytes(&mut self) -> Result<i64, Malformed> {
-        match self.0 {
-            [first, last @ 0..0x80, rest @ ..] => {
-                self.0 = rest;
-                return Ok(unzigzag(u64::from(first & 0x7f) | u64::from(*last) << 7));
-            }
-            [first, second, last @ 0..0x80, rest @ ..] => {
-                self.0 = rest;
-                let low = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
-                return Ok(unzigzag(low | u64::from(*last) << 14));
-            }
-            _ => {}
+        if let [first, second, last @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            let low = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
+            return Ok(unzigzag(low | u64::from(*last) << 14));
         }
         let Some(next) = self.0.first_chunk() else { return self.long_by_byte() };
         let next = u64::from_le_bytes(*next);
@@ -157,14 +154,18 @@ impl<'a> Input<'a> {
 
     /// A decimal of scale 12: big-endian two's complement of at most 16 bytes.
     pub(super) fn decimal(&mut self) -> Result<i128, Malformed> {
-        let bytes = self.bytes()?;
-        match bytes {
-            [] => Ok(0),
-            bytes if bytes.len() > 16 => Err(Malformed::NumberTooLong),
-            [first, ..] => {
+        let length = self.length()?;
+        let from = self.0;
+        let bytes = self.take(length)?;
+        match (bytes, from.first_chunk()) {
+            ([], _) => Ok(0),
+            // What follows a short one is shifted out, and its sign in.
+            (_, Some(word)) if length <= 8 => Ok((i64::from_be_bytes(*word) >> (64 - 8 * length)).into()),
+            ([first, ..], _) if length <= 16 => {
                 let sign = if first & 0x80 == 0 { 0 } else { -1 };
                 Ok(bytes.iter().fold(sign, |units, byte| units << 8 | i128::from(*byte)))
             }
+            _ => Err(Malformed::NumberTooLong),
         }
     }
 
