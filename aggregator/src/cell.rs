@@ -63,6 +63,34 @@ impl cells::Cell for Cell {
 }
 
 impl Cell {
+    /// The columns that [`Self::sums`] tells, calls first.
+    pub const SUMS: [&str; 9] = [
+        "calls",
+        "attempts_retried",
+        "latency_us_sum",
+        "queue_us_sum",
+        "bytes_in",
+        "bytes_out",
+        "items",
+        "records",
+        "billable_calls",
+    ];
+
+    /// Its whole numbers, in the order of [`Self::SUMS`].
+    pub fn sums(&self) -> [u64; 9] {
+        [
+            self.calls.into(),
+            self.attempts_retried.into(),
+            self.latency_us_sum,
+            self.queue_us_sum,
+            self.bytes_in,
+            self.bytes_out,
+            self.items,
+            self.records,
+            self.billable_calls.into(),
+        ]
+    }
+
     /// Adds one attempt; `wait_ignored` says that it was made although its vendor had asked to wait.
     pub fn add(&mut self, facts: &Facts<'_>, charge: &Charge, wait_ignored: bool) {
         self.calls += 1;

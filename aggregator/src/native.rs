@@ -41,7 +41,7 @@ impl Block {
         text(kind.as_bytes(), &mut self.bytes);
         let first = self.bytes.len();
         values(&mut self.bytes);
-        if self.bytes[first..].iter().all(|byte| *byte == 0) {
+        if says_nothing(&self.bytes[first..]) {
             self.bytes.truncate(begin);
         } else {
             self.columns += 1;
@@ -56,6 +56,63 @@ impl Block {
             values.for_each(|value| bytes.extend_from_slice(&value));
             debug_assert_eq!(bytes.len() - before, rows * N, "{name}");
         });
+    }
+
+    /// A column of fixed-width zeros but for these rows.
+    pub fn sparse<const N: usize>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        values: impl Iterator<Item = (usize, [u8; N])>,
+    ) {
+        let (mut values, rows) = (values.peekable(), self.rows);
+        if values.peek().is_none() {
+            return;
+        }
+        self.column(name, kind, |bytes| {
+            let begin = bytes.len();
+            bytes.resize(begin + rows * N, 0);
+            let (places, _) = bytes[begin..].as_chunks_mut();
+            values.for_each(|(row, value)| places[row] = value);
+        });
+    }
+
+    /// Columns of `UInt64` that are filled together, so that rows which no cache holds are walked once.
+    pub fn u64s<const K: usize>(&mut self, names: [&str; K], values: impl Iterator<Item = [u64; K]>) {
+        let begin = self.bytes.len();
+        let first = names.map(|name| {
+            text(name.as_bytes(), &mut self.bytes);
+            text(b"UInt64", &mut self.bytes);
+            let first = self.bytes.len();
+            self.bytes.resize(first + self.rows * size_of::<u64>(), 0);
+            first
+        });
+        let mut written = 0;
+        values.for_each(|values| {
+            for (first, value) in first.iter().zip(values) {
+                let at = first + written * size_of::<u64>();
+                self.bytes[at..at + size_of::<u64>()].copy_from_slice(&value.to_le_bytes());
+            }
+            written += 1;
+        });
+        debug_assert_eq!(written, self.rows, "{names:?}");
+        self.close_up(begin, first);
+    }
+
+    /// Takes back those of the last columns that say nothing; where each begins, and where its values do, is told.
+    fn close_up<const K: usize>(&mut self, begin: usize, first: [usize; K]) {
+        let (mut from, mut end) = (begin, begin);
+        for first in first {
+            let column = from..first + self.rows * size_of::<u64>();
+            from = column.end;
+            if !says_nothing(&self.bytes[first..column.end]) {
+                let length = column.len();
+                self.bytes.copy_within(column, end);
+                end += length;
+                self.columns += 1;
+            }
+        }
+        self.bytes.truncate(end);
     }
 
     /// A nullable column of fixed-width values.
@@ -92,13 +149,22 @@ impl Block {
         self.column(name, "String", |bytes| values.for_each(|value| text(value, bytes)));
     }
 
-    /// A column of tuples of `Int64`.
-    pub fn tuple<const N: usize>(&mut self, name: &str, kind: &str, values: &[[i64; N]]) {
-        debug_assert_eq!(values.len(), self.rows, "{name}");
+    /// A column of tuples of `Int64`, all zero but for those of the rows from `first` on.
+    pub fn tuple<const N: usize>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        first: usize,
+        values: impl Iterator<Item = [i64; N]> + Clone,
+    ) {
+        let rows = self.rows;
         self.column(name, kind, |bytes| {
             // A tuple is its members' columns, one after the other.
             for member in 0..N {
-                values.iter().for_each(|value| bytes.extend_from_slice(&value[member].to_le_bytes()));
+                let begin = bytes.len();
+                bytes.resize(begin + first * size_of::<i64>(), 0);
+                values.clone().for_each(|value| bytes.extend_from_slice(&value[member].to_le_bytes()));
+                bytes.resize(begin + rows * size_of::<i64>(), 0);
             }
         });
     }
@@ -120,6 +186,11 @@ impl Block {
             flat(bytes);
         });
     }
+}
+
+/// Whether all bytes are zero; a piece at a time, which the processor does as one.
+fn says_nothing(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|piece| piece.iter().fold(0, |any, byte| any | byte) == 0)
 }
 
 fn varint(value: usize, out: &mut Vec<u8>) {
@@ -150,12 +221,30 @@ mod tests {
     }
 
     #[test]
+    fn columns_filled_together_or_in_few_rows_are_those_filled_one_by_one() {
+        let rows = [[1, 0, 7, 3], [2, 0, 0, 4], [0, 0, 9, 5]];
+        let (mut block, mut wanted) = (Block::new(3), Block::new(3));
+        block.u64s(["a", "b", "c", "d"], rows.into_iter());
+        block.sparse("e", "UInt16", [(1, [5, 6])].into_iter());
+        block.tuple("f", "Tuple(g Int64, h Int64)", 1, [[8, -9]].into_iter());
+        for (name, at) in [("a", 0), ("b", 1), ("c", 2), ("d", 3)] {
+            wanted.u64(name, rows.iter().map(|row| row[at]));
+        }
+        wanted.fixed("e", "UInt16", [[0, 0], [5, 6], [0, 0]].into_iter());
+        let members = [0_i64, 8, 0, 0, -9, 0].map(i64::to_le_bytes);
+        wanted.raw("f", "Tuple(g Int64, h Int64)", members.as_flattened());
+        assert_eq!(block.finish(), wanted.finish());
+    }
+
+    #[test]
     fn a_column_that_says_nothing_is_left_out() {
         let mut block = Block::new(2);
         block.u64("zeros", [0, 0].into_iter());
         block.texts("empty", [&b""[..], b""].into_iter());
         block.map("nothing", "Map(String, String)", [0, 0].into_iter(), |_| ());
         block.nullable("null", "UInt8", &[None, Some([0])]);
+        block.sparse("few", "UInt8", [].into_iter().map(|row: usize| (row, [1])));
+        block.u64s(["none", "neither"], [[0, 0], [0, 0]].into_iter());
         assert_eq!(block.finish(), b"\x01\x02\x04null\x0fNullable(UInt8)\x01\x00\x00\x00");
     }
 }

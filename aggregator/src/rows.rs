@@ -6,6 +6,7 @@
 
 use crate::{
     cell::{Cell, Rare, Usage},
+    fetch::CHUNK,
     fold::{Batch, Desk},
     native::{self, Block},
     pricing::Pricing,
@@ -17,24 +18,9 @@ use callmeter_prices::Book;
 use callmeter_schemas::ErrorClass;
 use std::sync::Arc;
 
-/// Structure of the block, for `input('…')`; types as sent, which ClickHouse casts to the table's.
-pub const STRUCTURE: &str = "kind Int8, src String, part Int32, batch_first Int64, window_start UInt32, \
-    workspace String, customer String, integration String, endpoint String, tier String, environment String, \
-    currency String, next_offset Int64, commits UInt64, consumed UInt64, duplicates UInt64, dead_lettered UInt64, \
-    calls UInt64, errors UInt64, errors_by_class Map(String, UInt64), attempts_retried UInt64, \
-    latency_us_sum UInt64, latency Map(UInt16, UInt64), queue_us_sum UInt64, bytes_in UInt64, bytes_out UInt64, \
-    items UInt64, records UInt64, cost Decimal(38, 12), billable_calls UInt64, unpriced UInt64, \
-    cost_failed Decimal(38, 12), cost_retried Decimal(38, 12), usage Map(String, UInt64), \
-    usage_failed Map(String, UInt64), usage_retried Map(String, UInt64), batchable_calls UInt64, batch_size UInt32, \
-    retry_after_asked UInt64, retry_after_ignored UInt64, price_book String, policy String, scope String, \
-    quota_latest Tuple(observed_us Int64, offset Int64, limit Int64, remaining Int64, reset_us Int64)";
+mod structure;
 
-/// Columns, for the insert.
-pub const COLUMNS: &str = "kind, src, part, batch_first, window_start, workspace, customer, integration, \
-    endpoint, tier, environment, currency, next_offset, commits, consumed, duplicates, dead_lettered, calls, \
-    errors, errors_by_class, attempts_retried, latency_us_sum, latency, queue_us_sum, bytes_in, bytes_out, \
-    items, records, cost, billable_calls, unpriced, cost_failed, cost_retried, usage, usage_failed, usage_retried, \
-    batchable_calls, batch_size, retry_after_asked, retry_after_ignored, price_book, policy, scope, quota_latest";
+pub use structure::{COLUMNS, STRUCTURE};
 
 const KIND_GENESIS: i8 = 1;
 const KIND_MARK: i8 = 2;
@@ -88,7 +74,9 @@ pub fn of_batch(owner: Owner<'_>, batch: &Batch, desk: &Desk) -> Vec<u8> {
     let notes = if apart { &notes[1..] } else { &notes };
     let cells = &batch.cells;
     let (errors, latency) = (batch.errors.counts(cells.len()), batch.latency.counts(cells.len()));
-    Rows { cells, errors, latency, quotas: &batch.quotas.cells, notes, desk }.block(owner)
+    let rare =
+        cells.iter().enumerate().filter_map(|(row, cell)| Some((row, cell.rare.as_deref()?))).collect();
+    Rows { cells, rare, errors, latency, quotas: &batch.quotas.cells, notes, desk }.block(owner)
 }
 
 /// The block that begins a log: its genesis and its first marker.
@@ -97,12 +85,15 @@ pub fn of_genesis(owner: Owner<'_>, offset: i64) -> Vec<u8> {
     let mark = Note { kind: KIND_MARK, next_offset: offset, ..Note::default() };
     let desk = Desk::new(1, Pricing::new(Arc::new(Book::empty())));
     let (errors, latency) = (Counts::default(), Counts::default());
-    Rows { cells: &[], errors, latency, quotas: &[], notes: &[genesis, mark], desk: &desk }.block(owner)
+    Rows { cells: &[], rare: Vec::new(), errors, latency, quotas: &[], notes: &[genesis, mark], desk: &desk }
+        .block(owner)
 }
 
 /// The rows of one block, in this order.
 struct Rows<'a> {
     cells: &'a [Cell],
+    /// What few cells have, each with its row.
+    rare: Vec<(usize, &'a Rare)>,
     errors: Counts,
     latency: Counts,
     quotas: &'a [QuotaCell],
@@ -112,13 +103,17 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn block(&self, owner: Owner<'_>) -> Vec<u8> {
-        let mut block = Block::new(self.cells.len() + self.quotas.len() + self.notes.len());
+        let mut block = Block::new(self.rows());
         self.key(&mut block, owner);
         self.ledger(&mut block);
         self.calls(&mut block);
         self.meaning(&mut block);
         self.quota(&mut block);
         block.finish()
+    }
+
+    fn rows(&self) -> usize {
+        self.cells.len() + self.quotas.len() + self.notes.len()
     }
 
     /// A column with a value in every kind of row.
@@ -137,22 +132,40 @@ impl<'a> Rows<'a> {
         self.all(of_cell, |_| T::default(), |_| T::default())
     }
 
-    /// A column of the data rows that few of them have.
-    fn rare<T: Default>(&self, of_rare: impl Fn(&'a Rare) -> T) -> impl Iterator<Item = T> {
-        self.data(move |cell| cell.rare.as_deref().map_or_else(T::default, &of_rare))
+    /// A column that few of the data rows have.
+    fn rare<const N: usize>(
+        &self,
+        block: &mut Block,
+        name: &str,
+        kind: &str,
+        of_rare: impl Fn(&Rare) -> [u8; N],
+    ) {
+        block.sparse(name, kind, self.rare.iter().map(|(row, rare)| (*row, of_rare(rare))));
     }
 
     /// A column of the two rows beside the data; nothing in the others.
-    fn note<T: Default>(&self, of_note: impl Fn(&'a Note<'a>) -> T) -> impl Iterator<Item = T> {
-        self.all(|_| T::default(), |_| T::default(), of_note)
+    fn note<const N: usize>(
+        &self,
+        block: &mut Block,
+        name: &str,
+        kind: &str,
+        of_note: impl Fn(&Note<'_>) -> [u8; N],
+    ) {
+        let first = self.cells.len() + self.quotas.len();
+        block.sparse(name, kind, (first..).zip(self.notes.iter().map(of_note)));
+    }
+
+    /// A column of texts of the two rows beside the data.
+    fn note_texts(&self, block: &mut Block, name: &str, of_note: impl Fn(&'a Note<'a>) -> &'a str) {
+        block.texts(name, self.all(|_| &b""[..], |_| b"", |note| of_note(note).as_bytes()));
     }
 
     fn key(&self, block: &mut Block, owner: Owner<'_>) {
         let kind = self.all(|_| KIND_DATA, |_| KIND_QUOTA, |note| note.kind);
         block.fixed("kind", "Int8", kind.map(i8::to_le_bytes));
-        block.texts("src", self.all(|_| &b""[..], |_| &b""[..], |_| owner.src.as_bytes()));
-        block.i32("part", self.note(|_| owner.part));
-        block.i64("batch_first", self.note(|note| note.batch_first));
+        block.texts("src", self.all(|_| &b""[..], |_| b"", |_| owner.src.as_bytes()));
+        self.note(block, "part", "Int32", |_| owner.part.to_le_bytes());
+        self.note(block, "batch_first", "Int64", |note| note.batch_first.to_le_bytes());
         let window = self.all(|cell| cell.window_start, |quota| quota.window_start, |_| 0);
         block.fixed("window_start", "UInt32", window.map(u32::to_le_bytes));
         for (name, values) in DIMENSION_NAMES.into_iter().zip(self.dimensions()) {
@@ -164,11 +177,14 @@ impl<'a> Rows<'a> {
     fn dimensions(&self) -> [Vec<u8>; 7] {
         let (names, quota_names) = (&self.desk.names, &self.desk.quota_names);
         let mut columns = DIMENSION_NAMES.map(|_| Vec::with_capacity(16 * self.cells.len()));
-        for cell in self.cells {
-            columns
-                .iter_mut()
-                .zip(names.texts(cell.series))
-                .for_each(|(column, name)| native::text(name, column));
+        for cells in self.cells.chunks(CHUNK) {
+            cells.iter().for_each(|cell| names.look_ahead(cell.series));
+            for cell in cells {
+                columns
+                    .iter_mut()
+                    .zip(names.texts(cell.series))
+                    .for_each(|(column, name)| native::text(name, column));
+            }
         }
         for quota in self.quotas {
             // The first three dimensions are those of quotas too.
@@ -182,43 +198,37 @@ impl<'a> Rows<'a> {
     }
 
     fn ledger(&self, block: &mut Block) {
-        block.i64("next_offset", self.note(|note| note.next_offset));
-        block.u64("commits", self.note(|note| note.commits));
-        block.u64("consumed", self.note(|note| note.consumed));
-        block.u64("duplicates", self.note(|note| note.duplicates));
-        block.u64("dead_lettered", self.note(|note| note.dead_lettered));
+        self.note(block, "next_offset", "Int64", |note| note.next_offset.to_le_bytes());
+        self.note(block, "commits", "UInt64", |note| note.commits.to_le_bytes());
+        self.note(block, "consumed", "UInt64", |note| note.consumed.to_le_bytes());
+        self.note(block, "duplicates", "UInt64", |note| note.duplicates.to_le_bytes());
+        self.note(block, "dead_lettered", "UInt64", |note| note.dead_lettered.to_le_bytes());
     }
 
     fn calls(&self, block: &mut Block) {
-        block.u64("calls", self.all(|cell| cell.calls.into(), |quota| quota.calls, |note| note.calls));
+        let alone = |calls| std::array::from_fn(|at| if at == 0 { calls } else { 0 });
+        block.u64s(Cell::SUMS, self.all(Cell::sums, |quota| alone(quota.calls), |note| alone(note.calls)));
         let errors = (0..self.cells.len()).map(|place| self.errors.of(place).map(|(_, calls)| calls).sum());
         let refused = self.quotas.iter().map(|quota| quota.refused);
         block.u64("errors", errors.chain(refused).chain(self.notes.iter().map(|_| 0)));
         self.errors_by_class(block);
-        block.u64("attempts_retried", self.data(|cell| cell.attempts_retried.into()));
-        block.u64("latency_us_sum", self.data(|cell| cell.latency_us_sum));
         self.latency(block);
-        block.u64("queue_us_sum", self.data(|cell| cell.queue_us_sum));
-        block.u64("bytes_in", self.data(|cell| cell.bytes_in));
-        block.u64("bytes_out", self.data(|cell| cell.bytes_out));
-        block.u64("items", self.data(|cell| cell.items));
-        block.u64("records", self.data(|cell| cell.records));
     }
 
     fn meaning(&self, block: &mut Block) {
-        money(block, "cost", self.data(|cell| cell.cost));
-        block.u64("billable_calls", self.data(|cell| cell.billable_calls.into()));
-        block.u64("unpriced", self.rare(|rare| rare.unpriced));
-        money(block, "cost_failed", self.rare(|rare| rare.cost_failed));
-        money(block, "cost_retried", self.rare(|rare| rare.cost_retried));
+        let cost = self.data(|cell| cell.cost).map(|units| money(units).to_le_bytes());
+        block.fixed("cost", DECIMAL, cost);
+        self.rare(block, "unpriced", "UInt64", |rare| rare.unpriced.to_le_bytes());
+        self.rare(block, "cost_failed", DECIMAL, |rare| money(rare.cost_failed).to_le_bytes());
+        self.rare(block, "cost_retried", DECIMAL, |rare| money(rare.cost_retried).to_le_bytes());
         self.usage(block, "usage", |rare| &rare.usage);
         self.usage(block, "usage_failed", |rare| &rare.usage_failed);
         self.usage(block, "usage_retried", |rare| &rare.usage_retried);
-        block.u64("batchable_calls", self.rare(|rare| rare.batchable_calls));
-        block.fixed("batch_size", "UInt32", self.rare(|rare| rare.batch_size).map(u32::to_le_bytes));
-        block.u64("retry_after_asked", self.rare(|rare| rare.retry_after_asked));
-        block.u64("retry_after_ignored", self.rare(|rare| rare.retry_after_ignored));
-        block.texts("price_book", self.note(|note| note.price_book.as_bytes()));
+        self.rare(block, "batchable_calls", "UInt64", |rare| rare.batchable_calls.to_le_bytes());
+        self.rare(block, "batch_size", "UInt32", |rare| rare.batch_size.to_le_bytes());
+        self.rare(block, "retry_after_asked", "UInt64", |rare| rare.retry_after_asked.to_le_bytes());
+        self.rare(block, "retry_after_ignored", "UInt64", |rare| rare.retry_after_ignored.to_le_bytes());
+        self.note_texts(block, "price_book", |note| note.price_book);
     }
 
     fn quota(&self, block: &mut Block) {
@@ -227,20 +237,15 @@ impl<'a> Rows<'a> {
             let value = |quota: &QuotaCell| names.texts(quota.series)[dimension];
             block.texts(name, self.all(|_| &b""[..], value, |_| &b""[..]));
         }
-        let latest: Vec<[i64; 5]> = self
-            .all(
-                |_| [0; 5],
-                |quota| {
-                    let latest = quota.latest;
-                    [latest.observed_us, latest.offset, latest.limit, latest.remaining, latest.reset_us]
-                },
-                |_| [0; 5],
-            )
-            .collect();
+        let latest = self.quotas.iter().map(|quota| {
+            let latest = quota.latest;
+            [latest.observed_us, latest.offset, latest.limit, latest.remaining, latest.reset_us]
+        });
         block.tuple(
             "quota_latest",
             "Tuple(observed_us Int64, offset Int64, limit Int64, remaining Int64, reset_us Int64)",
-            &latest,
+            self.cells.len(),
+            latest,
         );
     }
 
@@ -267,19 +272,26 @@ impl<'a> Rows<'a> {
     }
 
     fn usage(&self, block: &mut Block, name: &str, of: fn(&Rare) -> &Usage) {
+        let entries = || self.rare.iter().flat_map(|(_, rare)| of(rare));
+        if entries().next().is_none() {
+            return;
+        }
+        let mut sizes = vec![0; self.rows()];
+        self.rare.iter().for_each(|(row, rare)| sizes[*row] = of(rare).len());
         let book = self.desk.pricing.book();
-        block.map(name, "Map(String, UInt64)", self.rare(|rare| of(rare).len()), |out| {
-            let entries = || self.cells.iter().filter_map(|cell| cell.rare.as_deref()).flat_map(of);
+        block.map(name, "Map(String, UInt64)", sizes.into_iter(), |out| {
             entries().for_each(|(line, _)| native::text(book.line_name(*line).as_bytes(), out));
             entries().for_each(|(_, quantity)| out.extend_from_slice(&quantity.to_le_bytes()));
         });
     }
 }
 
-fn money(block: &mut Block, name: &str, units: impl Iterator<Item = i128>) {
-    let float = seeded::is(Bug::FloatCost);
-    let units = units.map(|units| if float { units as f64 as i128 } else { units });
-    block.fixed(name, "Decimal(38, 12)", units.map(i128::to_le_bytes));
+/// The type of money.
+const DECIMAL: &str = "Decimal(38, 12)";
+
+/// Units of 10^-12.
+fn money(units: i128) -> i128 {
+    if seeded::is(Bug::FloatCost) { units as f64 as i128 } else { units }
 }
 
 #[cfg(test)]

@@ -116,8 +116,8 @@ fn a_batch_is_its_deltas_its_marker_and_its_ledger_row_in_one_block() {
     let block = of_batch(OWNER, &batch, &desk);
     check_structure(&block);
     insta::assert_snapshot!(lines(&block), @r"
-    kind=4 window_start=1699999980 workspace=acme customer=c1 integration=hubspot currency=EUR calls=2 errors=1 errors_by_class={upstream_5xx: 1} attempts_retried=2 latency_us_sum=2202 latency={324: 2} cost=-2 billable_calls=2 cost_failed=-1 cost_retried=-1
-    kind=4 window_start=1699999980 workspace=acme customer=c2 integration=hubspot calls=1 attempts_retried=1 latency_us_sum=1101 latency={324: 1} billable_calls=1
+    kind=4 window_start=1699999980 workspace=acme customer=c1 integration=hubspot currency=EUR calls=2 attempts_retried=2 latency_us_sum=2202 billable_calls=2 errors=1 errors_by_class={upstream_5xx: 1} latency={324: 2} cost=-2 cost_failed=-1 cost_retried=-1
+    kind=4 window_start=1699999980 workspace=acme customer=c2 integration=hubspot calls=1 attempts_retried=1 latency_us_sum=1101 billable_calls=1 latency={324: 1}
     kind=5 window_start=1699999980 workspace=acme customer=c1 integration=hubspot calls=2 policy=daily scope=app quota_latest=(1700000000001102, 102, 1000, 7, -1)
     kind=2 src=cluster:calls:id part=3 next_offset=105
     kind=3 src=cluster:calls:id part=3 batch_first=100 next_offset=105 commits=1 consumed=5 duplicates=1 dead_lettered=1 calls=3
