@@ -4,23 +4,24 @@
 //! partition; whatever is not a clear answer is [`Answer::Unknown`]. Not promised: that an unknown
 //! insert did not land.
 
+mod books;
+mod calls;
 mod decided;
 mod ledger;
+mod progress;
 mod standing;
 
 use crate::{
-    progress::Progress,
     recovery::{Answer, Range},
     rows::{COLUMNS, Owner, STRUCTURE},
     seeded::{self, Bug},
 };
 use bytes::Bytes;
-use callmeter_prices::{Book, MeteredEntry};
-use callmeter_schemas::{Amount, config::ClickHouseConfig};
-use clickhouse::{Client, Row, error::Error};
-use serde::Deserialize;
+use callmeter_schemas::config::ClickHouseConfig;
+use clickhouse::{Client, error::Error};
 use std::{sync::Arc, time::Duration};
 
+pub use books::PublishedLine;
 pub use standing::Standing;
 
 /// Bytes of a block that are compressed and sent at once.
@@ -39,16 +40,6 @@ struct Target {
 }
 
 const DELTAS: Target = Target { columns: COLUMNS, structure: STRUCTURE };
-
-/// A line that was published, by what its past was told in.
-#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
-#[allow(missing_docs, reason = "each is the column of its name")]
-pub struct PublishedLine {
-    pub line: String,
-    pub integration: String,
-    pub currency: String,
-    pub pool: String,
-}
 
 /// Compiling expressions to machine code: it costs ClickHouse 40 to 160 ms of CPU for each question that it has met
 /// three times, and the questions asked here read a few rows.
@@ -210,105 +201,11 @@ impl Store {
         let bound = self.insert_timeout + QUESTION_TIMEOUT;
         tokio::time::timeout(bound, query.execute()).await.unwrap_or(Err(Error::TimedOut))
     }
-
-    /// Up to where raw calls have been written; `None` when nothing has.
-    pub async fn calls_position(&self, owner: Owner<'_>) -> Result<Option<i64>, Error> {
-        let query = "SELECT if(count() = 0, toInt64(-1), max(next_offset)) FROM calls_positions \
-            WHERE source = {src:String} AND partition = {part:Int32}";
-        let position = self.ask(self.client.query(query), owner).await?;
-        Ok((position >= 0).then_some(position))
-    }
-
-    /// Writes raw calls. Safe to repeat.
-    pub async fn insert_calls(&self, columns: &str, block: Bytes) -> Result<(), Error> {
-        // A batch may hold any months: direct producers choose their own times.
-        let settings =
-            [("async_insert", "0".to_owned()), ("max_partitions_per_insert_block", "0".to_owned())];
-        self.send(&format!("INSERT INTO raw_calls ({columns}) FORMAT Native"), &settings, block).await
-    }
-
-    /// Remembers up to where raw calls have been written.
-    pub async fn save_calls_position(&self, owner: Owner<'_>, next: i64) -> Result<(), Error> {
-        let position = self.client.query(
-            "INSERT INTO calls_positions SETTINGS async_insert = 0 VALUES ({src:String}, {part:Int32}, {next:Int64})",
-        );
-        let position = position.param("src", owner.src).param("part", owner.part).param("next", next);
-        in_time(position.execute()).await
-    }
-
-    /// Ids of the price books that were published, the newest first.
-    pub async fn published_books(&self) -> Result<Vec<String>, Error> {
-        let query = "SELECT book FROM price_books GROUP BY book ORDER BY max(published_at) DESC";
-        in_time(self.client.query(query).fetch_all()).await
-    }
-
-    /// Lines of all price books that were published.
-    pub async fn published_lines(&self) -> Result<Vec<PublishedLine>, Error> {
-        let query = "SELECT DISTINCT toString(line) AS line, toString(integration) AS integration, \
-            toString(currency) AS currency, toString(pool) AS pool FROM price_lines";
-        in_time(self.client.query(query).fetch_all()).await
-    }
-
-    /// Publishes a book, now the newest: its prices that depend on the month's use, for the view that prices usage,
-    /// then its text, by which the ledger's batches can be understood. Safe to repeat.
-    pub async fn publish_prices(&self, book: &Book, text: &str) -> Result<(), Error> {
-        let settings = [("async_insert", "0".to_owned())];
-        let rows: String = book.metered().map(|entry| price_line(book, entry).to_string() + "\n").collect();
-        if !rows.is_empty() {
-            let sql = "INSERT INTO price_lines (* EXCEPT published_at) FORMAT JSONEachRow";
-            self.send(sql, &settings, rows.into()).await?;
-        }
-        let row = serde_json::json!({"book": book.id(), "text": text}).to_string();
-        let sql = "INSERT INTO price_books (* EXCEPT published_at) FORMAT JSONEachRow";
-        self.send(sql, &settings, row.into()).await
-    }
-
-    /// Publishes how far each partition has been counted, for the alerter and for people.
-    pub async fn publish(&self, source: &str, progress: &[Progress]) -> Result<(), Error> {
-        let rows: Vec<String> = progress
-            .iter()
-            .map(|row| {
-                let Progress { partition, counted_up_to_ms, lag_records, observed_ms, .. } = row;
-                format!(
-                    "({{source:String}}, {partition}, fromUnixTimestamp64Milli({counted_up_to_ms}), {lag_records}, \
-                     fromUnixTimestamp64Milli({observed_ms}), {{stopped_{partition}:String}})"
-                )
-            })
-            .collect();
-        let sql = format!(
-            "INSERT INTO partition_progress (source, partition, counted_up_to, lag_records, observed_at, stopped) \
-             SETTINGS async_insert = 0 VALUES {}",
-            rows.join(", ")
-        );
-        let query = self.client.query(&sql).param("source", source);
-        let query = progress
-            .iter()
-            .fold(query, |query, row| query.param(&format!("stopped_{}", row.partition), &row.stopped));
-        in_time(query.execute()).await
-    }
 }
 
 /// The answer to a question, or that it took too long.
 async fn in_time<T>(question: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(QUESTION_TIMEOUT, question).await.unwrap_or(Err(Error::TimedOut))
-}
-
-/// One row of `price_lines`.
-fn price_line(book: &Book, entry: &MeteredEntry) -> serde_json::Value {
-    let price = |units| Amount::from_units(units).unwrap_or_default().to_string();
-    serde_json::json!({
-        "book": book.id(),
-        "line": entry.line,
-        "integration": entry.integration,
-        "effective_from": entry.effective_from_us / 1_000_000,
-        "pool": entry.pool.as_str(),
-        "currency": entry.currency,
-        "form": entry.kind.as_str(),
-        "free": entry.free,
-        "up_to": entry.tiers.iter().map(|tier| tier.up_to).collect::<Vec<_>>(),
-        "price": entry.tiers.iter().map(|tier| price(tier.price_units)).collect::<Vec<_>>(),
-        "package": entry.package,
-    })
 }
 
 /// The parts in which a block is compressed and sent: a buffer for all of it would be new memory each time.
