@@ -80,39 +80,39 @@ impl Block {
     /// Columns of `UInt64` that are filled together, so that rows which no cache holds are walked once.
     pub fn u64s<const K: usize>(&mut self, names: [&str; K], values: impl Iterator<Item = [u64; K]>) {
         let begin = self.bytes.len();
-        let first = names.map(|name| {
+        let starts = names.map(|name| {
             text(name.as_bytes(), &mut self.bytes);
             text(b"UInt64", &mut self.bytes);
-            let first = self.bytes.len();
-            self.bytes.resize(first + self.rows * size_of::<u64>(), 0);
-            first
+            let start = self.bytes.len();
+            self.bytes.resize(start + self.rows * size_of::<u64>(), 0);
+            start
         });
         let mut written = 0;
         values.for_each(|values| {
-            for (first, value) in first.iter().zip(values) {
-                let at = first + written * size_of::<u64>();
+            for (start, value) in starts.iter().zip(values) {
+                let at = start + written * size_of::<u64>();
                 self.bytes[at..at + size_of::<u64>()].copy_from_slice(&value.to_le_bytes());
             }
             written += 1;
         });
         debug_assert_eq!(written, self.rows, "{names:?}");
-        self.close_up(begin, first);
+        self.close_up(begin, &starts);
     }
 
-    /// Takes back those of the last columns that say nothing; where each begins, and where its values do, is told.
-    fn close_up<const K: usize>(&mut self, begin: usize, first: [usize; K]) {
-        let (mut from, mut end) = (begin, begin);
-        for first in first {
-            let column = from..first + self.rows * size_of::<u64>();
+    /// Takes back those of the columns from `begin` on that say nothing; the values of each start at one of `starts`.
+    fn close_up(&mut self, begin: usize, starts: &[usize]) {
+        let (mut from, mut kept) = (begin, begin);
+        for start in starts {
+            let column = from..start + self.rows * size_of::<u64>();
             from = column.end;
-            if !says_nothing(&self.bytes[first..column.end]) {
+            if !says_nothing(&self.bytes[*start..column.end]) {
                 let length = column.len();
-                self.bytes.copy_within(column, end);
-                end += length;
+                self.bytes.copy_within(column, kept);
+                kept += length;
                 self.columns += 1;
             }
         }
-        self.bytes.truncate(end);
+        self.bytes.truncate(kept);
     }
 
     /// A nullable column of fixed-width values.

@@ -28,6 +28,9 @@ const KIND_BATCH: i8 = 3;
 const KIND_DATA: i8 = 4;
 const KIND_QUOTA: i8 = 5;
 
+/// The type of money.
+const DECIMAL: &str = "Decimal(38, 12)";
+
 const DIMENSION_NAMES: [&str; 7] =
     ["workspace", "customer", "integration", "endpoint", "tier", "environment", "currency"];
 
@@ -127,11 +130,6 @@ impl<'a> Rows<'a> {
         data.chain(self.quotas.iter().map(of_quota)).chain(self.notes.iter().map(of_note))
     }
 
-    /// A column of the data rows; nothing in the others.
-    fn data<T: Default>(&self, of_cell: impl Fn(&'a Cell) -> T) -> impl Iterator<Item = T> {
-        self.all(of_cell, |_| T::default(), |_| T::default())
-    }
-
     /// A column that few of the data rows have.
     fn rare<const N: usize>(
         &self,
@@ -153,11 +151,6 @@ impl<'a> Rows<'a> {
     ) {
         let first = self.cells.len() + self.quotas.len();
         block.sparse(name, kind, (first..).zip(self.notes.iter().map(of_note)));
-    }
-
-    /// A column of texts of the two rows beside the data.
-    fn note_texts(&self, block: &mut Block, name: &str, of_note: impl Fn(&'a Note<'a>) -> &'a str) {
-        block.texts(name, self.all(|_| &b""[..], |_| b"", |note| of_note(note).as_bytes()));
     }
 
     fn key(&self, block: &mut Block, owner: Owner<'_>) {
@@ -216,11 +209,12 @@ impl<'a> Rows<'a> {
     }
 
     fn meaning(&self, block: &mut Block) {
-        let cost = self.data(|cell| cell.cost).map(|units| money(units).to_le_bytes());
-        block.fixed("cost", DECIMAL, cost);
+        let float = seeded::is(Bug::FloatCost);
+        let money = |units: i128| (if float { units as f64 as i128 } else { units }).to_le_bytes();
+        block.fixed("cost", DECIMAL, self.all(|cell| money(cell.cost), |_| money(0), |_| money(0)));
         self.rare(block, "unpriced", "UInt64", |rare| rare.unpriced.to_le_bytes());
-        self.rare(block, "cost_failed", DECIMAL, |rare| money(rare.cost_failed).to_le_bytes());
-        self.rare(block, "cost_retried", DECIMAL, |rare| money(rare.cost_retried).to_le_bytes());
+        self.rare(block, "cost_failed", DECIMAL, |rare| money(rare.cost_failed));
+        self.rare(block, "cost_retried", DECIMAL, |rare| money(rare.cost_retried));
         self.usage(block, "usage", |rare| &rare.usage);
         self.usage(block, "usage_failed", |rare| &rare.usage_failed);
         self.usage(block, "usage_retried", |rare| &rare.usage_retried);
@@ -228,7 +222,7 @@ impl<'a> Rows<'a> {
         self.rare(block, "batch_size", "UInt32", |rare| rare.batch_size.to_le_bytes());
         self.rare(block, "retry_after_asked", "UInt64", |rare| rare.retry_after_asked.to_le_bytes());
         self.rare(block, "retry_after_ignored", "UInt64", |rare| rare.retry_after_ignored.to_le_bytes());
-        self.note_texts(block, "price_book", |note| note.price_book);
+        block.texts("price_book", self.all(|_| &b""[..], |_| b"", |note| note.price_book.as_bytes()));
     }
 
     fn quota(&self, block: &mut Block) {
@@ -284,14 +278,6 @@ impl<'a> Rows<'a> {
             entries().for_each(|(_, quantity)| out.extend_from_slice(&quantity.to_le_bytes()));
         });
     }
-}
-
-/// The type of money.
-const DECIMAL: &str = "Decimal(38, 12)";
-
-/// Units of 10^-12.
-fn money(units: i128) -> i128 {
-    if seeded::is(Bug::FloatCost) { units as f64 as i128 } else { units }
 }
 
 #[cfg(test)]
