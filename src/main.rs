@@ -30,6 +30,12 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
+/// The allocator's settings. By its defaults memory of 8 MiB and more goes back to the system at once, and a block of many rows
+/// is that large: each would be made of new pages, which the system must clear first. So it is kept ten seconds, like the rest.
+#[allow(unsafe_code, reason = "the allocator looks for a symbol of this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8; 21] = b"oversize_threshold:0\0";
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     // ClickHouse's library takes over the whole process, before any thread exists.
