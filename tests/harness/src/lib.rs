@@ -21,3 +21,8 @@ pub mod usage;
 /// The product's allocator, so that what it is measured against has it too.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The product's settings of it; `src/main.rs` says why.
+#[allow(unsafe_code, reason = "the allocator looks for a symbol of this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8; 21] = b"oversize_threshold:0\0";
