@@ -62,7 +62,7 @@ pub struct Names<'n> {
 }
 
 /// Whose limits are counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Whose<'n> {
     /// The workspace.
     pub workspace: &'n str,
@@ -144,7 +144,7 @@ impl Cardinality {
     /// Counts the names of a call that is received now; says which of them are beyond the bounds.
     pub fn check(&self, names: &Names<'_>, now_us: i64) -> Capped {
         let call = self.hash((names, now_us.div_euclid(DAY_US)));
-        let recent = &self.recent[call as usize % RECENT];
+        let recent = self.recent(call);
         if recent.load(Relaxed) == call {
             return Capped::default();
         }
@@ -153,6 +153,11 @@ impl Cardinality {
             recent.store(call, Relaxed);
         }
         capped
+    }
+
+    /// Where the names of a call stand when they were all admitted lately.
+    fn recent(&self, call: u64) -> &AtomicU64 {
+        &self.recent[call as usize % RECENT]
     }
 
     fn count(&self, names: &Names<'_>, now_us: i64) -> Capped {
@@ -179,6 +184,22 @@ impl Cardinality {
     /// Counts the limits of a call that is received now; those beyond the bound become one, called [`OTHER`], and the
     /// first of them stays. Says whether there were any.
     pub fn cap_quotas(&self, whose: &Whose<'_>, quotas: &mut Vec<QuotaObservation>, now_us: i64) -> bool {
+        let (mut hasher, told) = (self.secret.build_hasher(), quotas.len());
+        (whose, now_us.div_euclid(DAY_US)).hash(&mut hasher);
+        quotas.iter().for_each(|one| (&one.policy, &one.scope).hash(&mut hasher));
+        let call = hasher.finish();
+        let recent = self.recent(call);
+        if recent.load(Relaxed) == call {
+            return false;
+        }
+        let capped = self.count_quotas(whose, quotas, now_us);
+        if !capped && quotas.len() == told {
+            recent.store(call, Relaxed);
+        }
+        capped
+    }
+
+    fn count_quotas(&self, whose: &Whose<'_>, quotas: &mut Vec<QuotaObservation>, now_us: i64) -> bool {
         let customer = self.hash((whose.workspace, whose.customer));
         let mut shard = self.shard(customer, now_us);
         let seen = shard.customer(customer);

@@ -156,7 +156,8 @@ fn decoded(segment: &str) -> Cow<'_, str> {
 /// A path, or an endpoint with its method, in which `{secret}` stands for every segment that looks like one.
 pub(crate) fn without(text: &str) -> Cow<'_, str> {
     let separators = ['/', ' '];
-    if text.len() < SHORTEST || !text.split(separators).any(is_secret) {
+    let mut lengths = text.as_bytes().split(|byte| matches!(byte, b'/' | b' ')).map(<[u8]>::len);
+    if lengths.all(|length| length < SHORTEST) || !text.split(separators).any(is_secret) {
         return Cow::Borrowed(text);
     }
     let mut kept = String::with_capacity(text.len());

@@ -10,7 +10,10 @@ mod parse;
 use crate::secret::SECRET;
 use holes::{drop_holes, holes};
 use parse::parse;
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeSet,
+};
 
 /// Most paths that the alternatives of one template stand for.
 const MOST_VARIANTS: usize = 1_000;
@@ -54,7 +57,7 @@ struct Leaf {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Sorted by text.
+    /// Sorted by [`order`].
     literals: Vec<(Box<str>, usize)>,
     parts: Vec<(Vec<Box<str>>, usize)>,
     /// Leaf of `{name*}` here.
@@ -160,7 +163,7 @@ impl Templates {
     fn literal_child(&mut self, node: usize, text: &str) -> usize {
         let next = self.nodes.len();
         let literals = &mut self.nodes[node].literals;
-        match literals.binary_search_by(|(known, _)| (**known).cmp(text)) {
+        match literals.binary_search_by(|(known, _)| order(known, text)) {
             Ok(at) => literals[at].1,
             Err(at) => {
                 literals.insert(at, (text.into(), next));
@@ -218,8 +221,8 @@ impl Templates {
             return offer(node.end, true);
         }
         offer(node.rest, false);
-        let (segment, rest) = path.split_once('/').unwrap_or((path, ""));
-        if let Ok(at) = node.literals.binary_search_by(|(known, _)| (**known).cmp(segment)) {
+        let (segment, rest) = path.split_at(path.bytes().position(|byte| byte == b'/').unwrap_or(path.len()));
+        if let Ok(at) = node.literals.binary_search_by(|(known, _)| order(known, segment)) {
             self.walk(node.literals[at].1, rest, (literal + 1, parts), best);
         }
         for (texts, child) in &node.parts {
@@ -229,6 +232,11 @@ impl Templates {
             }
         }
     }
+}
+
+/// By length first: most texts that a search meets differ in it.
+fn order(known: &str, text: &str) -> Ordering {
+    known.len().cmp(&text.len()).then_with(|| known.cmp(text))
 }
 
 fn place(here: &mut Option<usize>, next: usize, leaf: Leaf, leaves: &mut Vec<Leaf>) -> Option<usize> {

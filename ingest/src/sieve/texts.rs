@@ -21,8 +21,9 @@ pub fn text(text: &str) -> Cow<'_, str> {
 
 /// A text in which every URL and every path has lost its user, query string and fragment.
 pub fn without_urls_secrets(text: &str) -> Cow<'_, str> {
-    // Most texts are a word or two: one look rules URLs out.
-    if !text.contains('/') || !text.contains(['?', '#', '@']) {
+    // Most texts are a word or two: a plain walk rules URLs out before a searcher is set up.
+    let slash = text.bytes().any(|byte| byte == b'/');
+    if !slash || !text.bytes().any(|byte| matches!(byte, b'?' | b'#' | b'@')) {
         return Cow::Borrowed(text);
     }
     let kept = if text.starts_with('/') { without_query(text) } else { text };

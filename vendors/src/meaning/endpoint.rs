@@ -49,7 +49,8 @@ pub(super) fn read<'m>(
 /// An endpoint as the sender wrote it, without what a template or its form tells to be secret.
 fn given_endpoint<'m>(vendor: &Vendor, given: &'m str) -> Cow<'m, str> {
     let (before, path) = given.split_at(path_start(given));
-    match vendor.templates.find(path).and_then(|found| found.without_secret(path)) {
+    let found = vendor.templates.hold_secrets().then(|| vendor.templates.find(path)).flatten();
+    match found.and_then(|found| found.without_secret(path)) {
         Some(cut) => Cow::Owned(format!("{}{}", secret::without(before), secret::without(&cut))),
         None => secret::without(given),
     }

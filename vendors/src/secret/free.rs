@@ -5,25 +5,35 @@
 use super::{BEGINNINGS, SECRET, begins_secret, bot_token, decoded};
 use std::{borrow::Cow, ops::Range};
 
-/// Whether a byte may begin a token: all others are passed over at once.
-const FIRST: [bool; 256] = {
-    let mut first = [false; 256];
+/// Of a byte in [`KINDS`]: it may begin a token.
+const FIRST: u8 = 1;
+/// It is a letter or digit, behind which no token begins.
+const INSIDE: u8 = 2;
+
+/// What each byte is: nearly all of them are passed over at once.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
     let mut place = 0;
     while place < BEGINNINGS.len() {
-        first[BEGINNINGS[place].0.as_bytes()[0] as usize] = true;
+        kinds[BEGINNINGS[place].0.as_bytes()[0] as usize] = FIRST;
         place += 1;
     }
-    let mut digit = b'0';
-    while digit <= b'9' {
-        first[digit as usize] = true;
-        digit += 1;
+    let mut byte = 0;
+    while byte < 256 {
+        if matches!(byte as u8, b'0'..=b'9' | b'b' | b'B') {
+            kinds[byte] = FIRST;
+        }
+        if (byte as u8).is_ascii_alphanumeric() {
+            kinds[byte] |= INSIDE;
+        }
+        byte += 1;
     }
-    first[b'b' as usize] = true;
-    first[b'B' as usize] = true;
-    first
+    kinds
 };
 /// No token with what it begins with is shorter: `bearer x`. Most words of an event are, or little longer.
 const LEAST: usize = 8;
+/// No token of letters and digits alone is shorter: `AKIA` and 16 more.
+const LEAST_PLAIN: usize = 20;
 /// What precedes the token of an `Authorization` header.
 const BEARER: &[u8] = b"bearer";
 /// Words behind `bearer` that are no token: people write of it.
@@ -31,6 +41,10 @@ const NO_TOKENS: [&[u8]; 4] = [b"token", b"tokens", b"authentication", b"authori
 
 /// A text with `{secret}` where it had a token.
 pub fn without_tokens(text: &str) -> Cow<'_, str> {
+    let is_word = || text.bytes().all(|byte| kind(byte) & INSIDE != 0);
+    if text.len() < LEAST || text.len() < LEAST_PLAIN && is_word() {
+        return Cow::Borrowed(text);
+    }
     let kept = match next(text.as_bytes(), 0) {
         None => Cow::Borrowed(text),
         Some(first) => Cow::Owned(cut(text, first)),
@@ -68,16 +82,22 @@ fn cut(text: &str, first: Range<usize>) -> String {
 
 /// The first token from a place on.
 fn next(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    (from..(bytes.len() + 1).saturating_sub(LEAST))
-        .filter(|at| FIRST[bytes[*at] as usize] && (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric()))
-        .find_map(|at| {
-            let rest = &bytes[at..];
-            let whole = begins_secret(rest).filter(|length| is_random(&rest[..*length]));
-            let whole = whole.or_else(|| bot_token(rest));
-            whole
-                .map(|length| at..at + length)
-                .or_else(|| bearer(rest).map(|here| at + here.start..at + here.end))
-        })
+    let mut before = from.checked_sub(1).map_or(0, |before| kind(bytes[before]));
+    let mut starts = (from..(bytes.len() + 1).saturating_sub(LEAST)).filter(|at| {
+        let here = kind(bytes[*at]);
+        std::mem::replace(&mut before, here) & INSIDE == 0 && here & FIRST != 0
+    });
+    starts.find_map(|at| token(&bytes[at..]).map(|here| at + here.start..at + here.end))
+}
+
+fn kind(byte: u8) -> u8 {
+    KINDS[usize::from(byte)]
+}
+
+/// The token that a text begins with; behind `Bearer` it begins later.
+fn token(rest: &[u8]) -> Option<Range<usize>> {
+    let whole = begins_secret(rest).filter(|length| is_random(&rest[..*length]));
+    whole.or_else(|| bot_token(rest)).map(|length| 0..length).or_else(|| bearer(rest))
 }
 
 /// Whether it is no sequence of words, as the name `sk-our-own-translation-service`: random letters hold a digit or a
@@ -143,13 +163,17 @@ mod tests {
     #[test]
     fn every_form_is_found_at_the_beginning_of_a_word() {
         for (beginning, least) in BEGINNINGS {
-            check(&format!("at {beginning}{}", "a1".repeat(*least)), "at {secret}");
+            let shortest = &"a1".repeat(*least)[..*least];
+            for before in ["at ", "(", ""] {
+                check(&format!("{before}{beginning}{shortest}"), &format!("{before}{{secret}}"));
+            }
         }
         for word in ["bearer", "Bearer", "BEARER", "bEARER"] {
             check(&format!("a {word} x1"), &format!("a {word} {{secret}}"));
         }
         for id in ["bot12345:AAHdqTcv", "99999:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"] {
             check(&format!("a {id}"), "a {secret}");
+            check(id, SECRET);
         }
     }
 
