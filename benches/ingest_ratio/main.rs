@@ -1,10 +1,10 @@
 //! What ingest costs: seeded requests enter it and a server that only parses them; CPU per event and ack times leave.
 //!
 //! `cargo bench --bench ingest_ratio -- [--seconds S | --requests N] [--rounds 5] [--batches 1,100,1000] [--seed S]
-//! [--out FOLDER]` starts genuine Kafka and `callmeter ingest`, sends the same bytes to both by turns and writes a table,
-//! `ingest.json` and `ingest.svg`. The control is described in [`parse_only`], the traffic in [`bodies`]. Promise: ratios
-//! are of pairs from one round; every answer was 202 with every event accepted, and the topic grew by exactly the events
-//! that ingest accepted, or there is no result.
+//! [--pace REQUESTS_PER_SECOND] [--out FOLDER]` starts genuine Kafka and `callmeter ingest`, sends the same bytes to both by
+//! turns and writes a table, `ingest.json` and `ingest.svg`. The control is described in [`parse_only`], the traffic in
+//! [`bodies`]. Promise: ratios are of pairs from one round; every answer was 202 with every event accepted, and the topic grew
+//! by exactly the events that ingest accepted, or there is no result.
 
 mod bare;
 mod bodies;
@@ -63,7 +63,7 @@ fn measure(options: &Options, subject: &Subject, control: &ParseOnly) -> anyhow:
     }
     for round in 1..=options.rounds {
         for (case, pool) in cases.iter_mut().zip(&pools) {
-            let load = load(case.batch, pool, options.length);
+            let load = Load { pace: options.pace, ..load(case.batch, pool, options.length) };
             // Who goes first changes with the round: what one leaves behind is not always the other's.
             let (ingest, parse_only) = if round % 2 == 0 {
                 let parse_only = run(&load, control.address, control.pid(), case.batch)?;

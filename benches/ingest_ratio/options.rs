@@ -22,6 +22,8 @@ pub(crate) struct Options {
     /// Events per request, one measurement each.
     pub(crate) batches: Vec<usize>,
     pub(crate) seed: u64,
+    /// Requests per second that both get, as far as they can; `None` sends as fast as answers come.
+    pub(crate) pace: Option<f64>,
     /// Folder of the results.
     pub(crate) out: PathBuf,
 }
@@ -33,6 +35,7 @@ impl Options {
             rounds: 5,
             batches: vec![1, 100, 1_000],
             seed: 1,
+            pace: None,
             out: "target/ingest-ratio".into(),
         };
         let mut args = args.filter(|arg| arg != "--bench");
@@ -47,9 +50,15 @@ impl Options {
                         value.split(',').map(|batch| number(&name, batch)).collect::<Result<_, _>>()?;
                 }
                 "--seed" => options.seed = number(&name, &value)?,
+                "--pace" => options.pace = Some(number(&name, &value)?),
                 "--out" => options.out = value.into(),
-                _ => bail!("{name}: unknown; there are --seconds --requests --rounds --batches --seed --out"),
+                _ => bail!(
+                    "{name}: unknown; there are --seconds --requests --rounds --batches --seed --pace --out"
+                ),
             }
+        }
+        if options.pace.is_some_and(|pace| !(1.0..=1e6).contains(&pace)) {
+            bail!("--pace is between 1 and 1000000");
         }
         if options.rounds == 0 || options.batches.is_empty() || options.batches.contains(&0) {
             bail!("--rounds and --batches begin at 1");
