@@ -29,7 +29,7 @@ const CUSTOMER: usize = 12;
 
 /// Parts that are locked on their own.
 const SHARDS: usize = 64;
-/// Calls whose names were all admitted lately; 512 KiB, of which one line is looked at instead of a dozen.
+/// Calls whose names, or whose limits, were all admitted lately; 512 KiB, of which one line is looked at instead of a dozen.
 const RECENT: usize = 1 << 16;
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -88,7 +88,7 @@ pub struct Cardinality {
     /// Most hashes in one shard.
     most: usize,
     secret: RandomState,
-    /// Hashes of the names of such calls and their day, each at its end.
+    /// Hashes of the names, or limits, of such calls and their day, each at its end.
     recent: Vec<AtomicU64>,
     shards: Vec<Mutex<Shard>>,
 }
@@ -144,20 +144,20 @@ impl Cardinality {
     /// Counts the names of a call that is received now; says which of them are beyond the bounds.
     pub fn check(&self, names: &Names<'_>, now_us: i64) -> Capped {
         let call = self.hash((names, now_us.div_euclid(DAY_US)));
-        let recent = self.recent(call);
-        if recent.load(Relaxed) == call {
-            return Capped::default();
-        }
-        let capped = self.count(names, now_us);
-        if capped == Capped::default() {
-            recent.store(call, Relaxed);
-        }
-        capped
+        self.unless_recent(call, || self.count(names, now_us))
     }
 
-    /// Where the names of a call stand when they were all admitted lately.
-    fn recent(&self, call: u64) -> &AtomicU64 {
-        &self.recent[call as usize % RECENT]
+    /// Counts what has this hash, unless it was all admitted lately; says what became of it, by default nothing.
+    fn unless_recent<T: Default + PartialEq>(&self, hash: u64, count: impl FnOnce() -> T) -> T {
+        let recent = &self.recent[hash as usize % RECENT];
+        if recent.load(Relaxed) == hash {
+            return T::default();
+        }
+        let changed = count();
+        if changed == T::default() {
+            recent.store(hash, Relaxed);
+        }
+        changed
     }
 
     fn count(&self, names: &Names<'_>, now_us: i64) -> Capped {
@@ -187,15 +187,10 @@ impl Cardinality {
         let (mut hasher, told) = (self.secret.build_hasher(), quotas.len());
         (whose, now_us.div_euclid(DAY_US)).hash(&mut hasher);
         quotas.iter().for_each(|one| (&one.policy, &one.scope).hash(&mut hasher));
-        let call = hasher.finish();
-        let recent = self.recent(call);
-        if recent.load(Relaxed) == call {
-            return false;
-        }
-        let capped = self.count_quotas(whose, quotas, now_us);
-        if !capped && quotas.len() == told {
-            recent.store(call, Relaxed);
-        }
+        let (capped, _joined) = self.unless_recent(hasher.finish(), || {
+            let capped = self.count_quotas(whose, quotas, now_us);
+            (capped, quotas.len() < told)
+        });
         capped
     }
 

@@ -37,7 +37,7 @@ fn limits_beyond_the_bound_are_one_that_is_called_other() {
     let check = |customer, integration, policies: &[&str], wanted: &[&str]| {
         let quota = |policy: &&str| QuotaObservation {
             policy: (*policy).to_owned(),
-            scope: "s".to_owned(),
+            scope: if *policy == OTHER { OTHER } else { "s" }.to_owned(),
             ..QuotaObservation::default()
         };
         let mut quotas: Vec<_> = policies.iter().map(quota).collect();
@@ -49,6 +49,7 @@ fn limits_beyond_the_bound_are_one_that_is_called_other() {
     for _ in ["first", "known"] {
         assert!(!check("acme", "a", &["1", "2"], &["1 s", "2 s"]));
         assert!(check("acme", "a", &["3", "1", "4"], &["other other", "1 s"]));
+        assert!(!check("initech", "a", &[OTHER, "1", OTHER], &["other other", "1 s"]), "its own words");
     }
     assert!(check("acme", "b", &["1"], &["other other"]), "another integration has limits of its own");
     assert!(!check("globex", "a", &["9"], &["9 s"]));
