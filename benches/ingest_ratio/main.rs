@@ -81,7 +81,8 @@ fn measure(options: &Options, subject: &Subject, control: &ParseOnly) -> anyhow:
     let memory_mib = (peak_mib(subject.pid())?, peak_mib(control.pid())?);
     let (acks, sent) = acks(options, subject, cases.first().context("no batches")?)?;
     ensure!(subject.stored()? == accepted + sent, "the topic did not grow by the accepted events");
-    Ok(Report { cases, acks, memory_mib, seed: options.seed, events: accepted + sent })
+    let Options { seed, pace, .. } = *options;
+    Ok(Report { cases, acks, memory_mib, seed, pace, events: accepted + sent })
 }
 
 /// Ack times of single events at about half of what ingest took, beside those of Kafka alone; and what was stored.

@@ -111,6 +111,8 @@ pub(crate) struct Report {
     /// Most memory of ingest and of the control, MiB.
     pub(crate) memory_mib: (f64, f64),
     pub(crate) seed: u64,
+    /// Requests per second that both were sent; `None` when as fast as they answered.
+    pub(crate) pace: Option<f64>,
     /// Events that the topic holds.
     pub(crate) events: u64,
 }
@@ -127,7 +129,11 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let mut table = format!(
+        let mut table = match self.pace {
+            Some(pace) => format!("both were sent {pace} requests per second, as far as they took them\n"),
+            None => "both were sent requests as fast as they answered\n".to_owned(),
+        };
+        table += &format!(
             "{:>6} {:>8} {:>24} {:>24} {:>24} {:>7}\n",
             "batch", "B/event", "ingest µs CPU/event", "parse-only µs CPU/event", "ratio", "target"
         );
@@ -176,6 +182,7 @@ impl Report {
         let acks = &self.acks;
         json!({
             "seed": self.seed,
+            "requests_per_second": self.pace,
             "rounds": acks.rounds.len(),
             "events": self.events,
             "cases": cases.collect::<Vec<_>>(),
